@@ -1,0 +1,474 @@
+//! The only place that talks to EDGAR.
+//!
+//! Addresses are built here from CIK, accession number and the configured hosts. Every request takes a token from
+//! the shared budget first; every refusal is read for what it means and, where it concerns all asking, remembered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use reqwest::StatusCode;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use url::Url;
+
+use super::feed::{FeedPage, parse_feed};
+use super::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES};
+use super::ids::{AccessionNumber, Cik, DocumentType};
+use super::index_page::{IndexPage, IndexedDocument, parse_index_page};
+use super::pace::{Grant, Pace, RequestBudget};
+use super::refusal::{Refusal, read_refusal};
+use super::retry::{BLOCK_PAUSE, parse_retry_after};
+use super::submissions::{Company, parse_submissions};
+use super::tickers::TickerMap;
+use crate::clock::SharedClock;
+
+/// Decoded bytes after which a response is given up.
+const MAX_RESPONSE_BYTES: u64 = 1024 * 1024 * 1024;
+/// How much of a small answer (feed page, index page, ticker map) is held.
+const MAX_SMALL_BYTES: u64 = 64 * 1024 * 1024;
+/// How much of an error page is read to tell what it is.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest silence within a response.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
+/// Redirects within the same host that are followed, each with a token of its own.
+const MAX_REDIRECTS: usize = 2;
+
+/// Entries asked for per feed page, the most EDGAR gives.
+pub const PAGE_ENTRIES: usize = 100;
+
+/// A request that did not bring what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("fetch {what}: {failure}")]
+pub struct FetchError {
+    /// The thing asked for, in words.
+    pub what: String,
+    /// What went wrong.
+    pub failure: FetchFailure,
+}
+
+/// What went wrong with a request, as far as a caller must choose.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchFailure {
+    /// The file is not there, or not yet.
+    #[error("not published yet")]
+    NotPublished,
+    /// All asking has stopped.
+    #[error("EDGAR stopped answering ({reason}): no request before {}", until.format("%H:%M:%SZ"))]
+    Blocked {
+        /// When asking may begin again.
+        until: DateTime<Utc>,
+        /// EDGAR's reason.
+        reason: String,
+    },
+    /// EDGAR does not accept the configured User-Agent.
+    #[error(
+        "EDGAR refuses the User-Agent \"{0}\" as an undeclared automated tool: set edgar.user_agent to your name and e-mail address"
+    )]
+    UserAgentRefused(String),
+    /// An answer of another kind than 200.
+    #[error("HTTP {}", .0.as_u16())]
+    Status(StatusCode),
+    /// A redirect to another host.
+    #[error("redirected to \"{0}\": refused, only the configured hosts are asked")]
+    Redirected(String),
+    /// More bytes than a response may have.
+    #[error("more than {0} bytes")]
+    TooLarge(u64),
+    /// No connection, or it broke, or took too long.
+    #[error("{0}")]
+    Network(String),
+    /// 200, but not what was asked for.
+    #[error("{0}")]
+    Unexpected(String),
+    /// The shared budget could not be read.
+    #[error("request budget: {0:#}")]
+    Budget(anyhow::Error),
+}
+
+impl FetchFailure {
+    /// Whether EDGAR was out of reach, so that the same request may go through later.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Blocked { .. } | Self::Network(_) | Self::Unexpected(_) => true,
+            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
+            _ => false,
+        }
+    }
+}
+
+/// What a client needs to know.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// Feeds, Archives and the ticker map.
+    pub www_url: Url,
+    /// `submissions/`.
+    pub data_url: Url,
+    /// Name and contact; EDGAR refuses clients without.
+    pub user_agent: String,
+    /// How fast to ask.
+    pub pace: Pace,
+}
+
+/// The client.
+pub struct EdgarClient {
+    www: reqwest::Client,
+    data: reqwest::Client,
+    settings: ClientSettings,
+    budget: Arc<dyn RequestBudget>,
+    clock: SharedClock,
+}
+
+/// One of the two addresses of a submission. Both lead to the same file; either may be published first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubmissionPath {
+    /// In the filing's own folder, as index pages link it.
+    Folder,
+    /// In the company's folder, as the daily index lists it.
+    Company,
+}
+
+impl EdgarClient {
+    /// Builds the client; no request is made. TLS roots are loaded only when a URL is https.
+    ///
+    /// # Errors
+    /// When a URL is https and the system has no CA certificates.
+    pub fn new(settings: ClientSettings, budget: Arc<dyn RequestBudget>, clock: SharedClock) -> anyhow::Result<Self> {
+        let https = [&settings.www_url, &settings.data_url].iter().any(|url| url.scheme() == "https");
+        let tls = crate::tls::client_config(https)?;
+        let build = |url: &Url| {
+            let mut builder = reqwest::Client::builder()
+                .user_agent(&settings.user_agent)
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(READ_TIMEOUT)
+                .timeout(RESPONSE_TIMEOUT)
+                .tls_backend_preconfigured(tls.clone());
+            if is_loopback(url) {
+                builder = builder.no_proxy();
+            }
+            builder.build()
+        };
+        let (www, data) = (build(&settings.www_url)?, build(&settings.data_url)?);
+        Ok(Self { www, data, settings, budget, clock })
+    }
+
+    /// One page of the feed: `count` entries from `start` on whose form begins with `prefix` (empty: all forms).
+    ///
+    /// # Errors
+    /// [`FetchError`]. Past the feed's depth EDGAR answers 503, as it does in an outage.
+    pub async fn feed_page(&self, prefix: &str, start: usize) -> Result<FeedPage, FetchError> {
+        let mut url = self.www_url("cgi-bin/browse-edgar");
+        url.query_pairs_mut()
+            .append_pair("action", "getcurrent")
+            .append_pair("type", prefix)
+            .append_pair("owner", "include")
+            .append_pair("start", &start.to_string())
+            .append_pair("count", &PAGE_ENTRIES.to_string())
+            .append_pair("output", "atom");
+        let what = format!("feed \"getcurrent {prefix}\" from {start}");
+        let body = self.get_small(&what, &self.www, url).await?;
+        parse_feed(&body).map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+    }
+
+    /// The full submission. Its bytes go through the parser as they arrive and are parsed on a blocking thread.
+    ///
+    /// # Errors
+    /// [`FetchError`]; a body that is no submission is [`FetchFailure::Unexpected`].
+    pub async fn submission(
+        &self,
+        cik: Cik,
+        accession: AccessionNumber,
+        path: SubmissionPath,
+    ) -> Result<Filing, FetchError> {
+        let what = format!("filing {accession}");
+        let url = match path {
+            SubmissionPath::Folder => self.archive_url(cik, accession, &format!("{accession}.txt")),
+            SubmissionPath::Company => self.www_url(&format!("Archives/edgar/data/{}/{accession}.txt", cik.number())),
+        };
+        // A few pieces in flight: the network is read on while the parser works, and memory stays bounded.
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(8);
+        let parser = tokio::task::spawn_blocking(move || {
+            let mut reader = FilingReader::new(MAX_DOCUMENT_BYTES);
+            while let Some(piece) = receiver.blocking_recv() {
+                reader.feed(&piece);
+            }
+            reader.finish()
+        });
+        let fetched = self.get(&what, &self.www, url, MAX_RESPONSE_BYTES, Some(&sender)).await;
+        drop(sender);
+        let parsed = parser.await;
+        fetched?;
+        let unexpected = |reason: String| FetchError { what: what.clone(), failure: FetchFailure::Unexpected(reason) };
+        match parsed {
+            Ok(Ok(filing)) => Ok(filing),
+            Ok(Err(error)) => Err(unexpected(error.to_string())),
+            Err(error) => Err(unexpected(format!("the parser stopped: {error}"))),
+        }
+    }
+
+    /// The filing's index page.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn index_page(&self, cik: Cik, accession: AccessionNumber) -> Result<IndexPage, FetchError> {
+        let what = format!("index page of {accession}");
+        let url = self.archive_url(cik, accession, &format!("{accession}-index.htm"));
+        let body = self.get_small(&what, &self.www, url).await?;
+        parse_index_page(&body)
+            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+    }
+
+    /// One document of a filing, as the index page names it.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn document(
+        &self,
+        cik: Cik,
+        accession: AccessionNumber,
+        indexed: &IndexedDocument,
+    ) -> Result<Document, FetchError> {
+        let what = format!("document \"{}\" of {accession}", indexed.filename);
+        let url = self.archive_url(cik, accession, &indexed.filename);
+        let mut body = self.get_small(&what, &self.www, url).await?;
+        let size_bytes = body.len() as u64;
+        body.truncate(MAX_DOCUMENT_BYTES);
+        Ok(Document {
+            sequence: indexed.sequence,
+            document_type: DocumentType::new(indexed.document_type.as_str()),
+            filename: Some(indexed.filename.clone()),
+            body,
+            size_bytes,
+        })
+    }
+
+    /// The ticker map.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn ticker_map(&self) -> Result<TickerMap, FetchError> {
+        let what = "files/company_tickers.json".to_owned();
+        let body = self.get_small(&what, &self.www, self.www_url("files/company_tickers.json")).await?;
+        TickerMap::parse(&body)
+            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+    }
+
+    /// What the data host knows of a company.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn company(&self, cik: Cik) -> Result<Company, FetchError> {
+        let what = format!("submissions of CIK {cik}");
+        let url = join(&self.settings.data_url, &format!("submissions/CIK{cik}.json"));
+        let body = self.get_small(&what, &self.data, url).await?;
+        parse_submissions(&body)
+            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+    }
+
+    /// The page a person opens to see the filing.
+    pub fn index_url(&self, cik: Cik, accession: AccessionNumber) -> Url {
+        index_url(&self.settings.www_url, cik, accession)
+    }
+
+    fn www_url(&self, path: &str) -> Url {
+        join(&self.settings.www_url, path)
+    }
+
+    fn archive_url(&self, cik: Cik, accession: AccessionNumber, filename: &str) -> Url {
+        self.www_url(&archive_path(cik, accession, filename))
+    }
+
+    async fn get_small(&self, what: &str, http: &reqwest::Client, url: Url) -> Result<Vec<u8>, FetchError> {
+        self.get(what, http, url, MAX_SMALL_BYTES, None).await
+    }
+
+    /// One request and, within the same host, what it redirects to. The body goes to `sink`, or is returned.
+    async fn get(
+        &self,
+        what: &str,
+        http: &reqwest::Client,
+        url: Url,
+        max_bytes: u64,
+        sink: Option<&tokio::sync::mpsc::Sender<bytes::Bytes>>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let fail = |failure| FetchError { what: what.to_owned(), failure };
+        let mut url = url;
+        for _ in 0..=MAX_REDIRECTS {
+            self.take_token().await.map_err(fail)?;
+            let response = http.get(url.clone()).send().await.map_err(|error| fail(network(&error)))?;
+            let status = response.status();
+            if status == StatusCode::OK {
+                return read_body(response, max_bytes, sink).await.map_err(fail);
+            }
+            if status.is_redirection() {
+                url = redirect_target(&url, &response).map_err(fail)?;
+                continue;
+            }
+            return Err(fail(self.read_refused(response).await));
+        }
+        Err(fail(FetchFailure::Redirected(url.to_string())))
+    }
+
+    async fn take_token(&self) -> Result<(), FetchFailure> {
+        let user_agent = &self.settings.user_agent;
+        let grant = self.budget.reserve(self.settings.pace, user_agent, self.clock.now()).await;
+        match grant.map_err(FetchFailure::Budget)? {
+            Grant::Go(wait) => {
+                if !wait.is_zero() {
+                    self.clock.sleep(wait).await;
+                }
+                Ok(())
+            }
+            Grant::Blocked { until, reason } => Err(FetchFailure::Blocked { until, reason }),
+            Grant::UserAgentRefused => Err(FetchFailure::UserAgentRefused(user_agent.clone())),
+        }
+    }
+
+    /// Reads an answer other than 200 and remembers what concerns all asking.
+    async fn read_refused(&self, response: reqwest::Response) -> FetchFailure {
+        let status = response.status();
+        let now = self.clock.now();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| parse_retry_after(value, now));
+        let body = read_head(response).await;
+        match status {
+            StatusCode::FORBIDDEN => match read_refusal(&body) {
+                Refusal::NotPublished => FetchFailure::NotPublished,
+                Refusal::UndeclaredTool => self.refuse_user_agent().await,
+                Refusal::Blocked => {
+                    let until = retry_after.unwrap_or(now).max(now + BLOCK_PAUSE);
+                    self.block(until, "HTTP 403 block page".to_owned()).await
+                }
+            },
+            StatusCode::NOT_FOUND => FetchFailure::NotPublished,
+            StatusCode::TOO_MANY_REQUESTS => {
+                self.block(retry_after.unwrap_or(now + BLOCK_PAUSE), "HTTP 429".to_owned()).await
+            }
+            _ => match retry_after {
+                Some(until) => self.block(until, format!("HTTP {} with Retry-After", status.as_u16())).await,
+                None => FetchFailure::Status(status),
+            },
+        }
+    }
+
+    async fn block(&self, until: DateTime<Utc>, reason: String) -> FetchFailure {
+        match self.budget.block(until, &reason, self.clock.now()).await {
+            Ok(true) => {
+                tracing::error!(until = %until.to_rfc3339(), "EDGAR stopped answering ({reason}): no request until {}", until.format("%H:%M:%SZ"));
+                FetchFailure::Blocked { until, reason }
+            }
+            Ok(false) => FetchFailure::Blocked { until, reason },
+            Err(error) => FetchFailure::Budget(error),
+        }
+    }
+
+    async fn refuse_user_agent(&self) -> FetchFailure {
+        let user_agent = self.settings.user_agent.clone();
+        match self.budget.refuse_user_agent(Some(&user_agent)).await {
+            Ok(_) => FetchFailure::UserAgentRefused(user_agent),
+            Err(error) => FetchFailure::Budget(error),
+        }
+    }
+}
+
+/// The page a person opens to see a filing.
+pub fn index_url(www_url: &Url, cik: Cik, accession: AccessionNumber) -> Url {
+    join(www_url, &archive_path(cik, accession, &format!("{accession}-index.htm")))
+}
+
+/// The address of one document, for people.
+pub fn document_url(www_url: &Url, cik: Cik, accession: AccessionNumber, filename: &str) -> Url {
+    join(www_url, &archive_path(cik, accession, filename))
+}
+
+fn archive_path(cik: Cik, accession: AccessionNumber, filename: &str) -> String {
+    format!("Archives/edgar/data/{}/{}/{filename}", cik.number(), accession.without_dashes())
+}
+
+/// Whether a URL's host is this machine.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    let prefix = base.path().trim_end_matches('/');
+    url.set_path(&format!("{prefix}/{path}"));
+    url
+}
+
+fn redirect_target(from: &Url, response: &reqwest::Response) -> Result<Url, FetchFailure> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match from.join(location) {
+        Ok(to) if !location.is_empty() && to.origin() == from.origin() => Ok(to),
+        _ => Err(FetchFailure::Redirected(location.chars().take(200).collect())),
+    }
+}
+
+async fn read_body(
+    response: reqwest::Response,
+    max_bytes: u64,
+    sink: Option<&tokio::sync::mpsc::Sender<bytes::Bytes>>,
+) -> Result<Vec<u8>, FetchFailure> {
+    let mut body = Vec::new();
+    let mut n_bytes = 0_u64;
+    let mut stream = response.bytes_stream();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| network(&error))?;
+        n_bytes += piece.len() as u64;
+        if n_bytes > max_bytes {
+            return Err(FetchFailure::TooLarge(max_bytes));
+        }
+        match sink {
+            // The parser only goes away by panicking; its own result tells.
+            Some(sink) => drop(sink.send(piece).await),
+            None => body.extend_from_slice(&piece),
+        }
+    }
+    Ok(body)
+}
+
+/// The beginning of an error page. What cannot be read counts as empty: the status is known already.
+async fn read_head(response: reqwest::Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(Ok(piece)) = stream.next().await {
+        body.extend_from_slice(&piece);
+        if body.len() >= MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    body
+}
+
+/// The error with its causes, less the address, which `what` already says.
+fn network(error: &reqwest::Error) -> FetchFailure {
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    let kind = if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_decode() || error.is_body() {
+        "the answer broke off"
+    } else {
+        "request failed"
+    };
+    // The outer causes repeat the inner ones; the innermost is the one a person can act on.
+    FetchFailure::Network(causes.pop().map_or_else(|| kind.to_owned(), |cause| format!("{kind}: {cause}")))
+}
