@@ -1,0 +1,376 @@
+//! Acts of an exchange told in a document, each with its date, and whether it is the document's own news.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use regex::Regex;
+
+use super::calendar::business_days_between;
+use super::dates::{find_dates, head, tail};
+use super::phrases::{Cue, Signal};
+use super::segment::Zone;
+use super::sentences::{Reading, Role};
+use super::{DocumentContext, EventKind, EventStatus, Exchange};
+
+/// One act: an exchange wrote or decided, on a day or undated.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Index of the sentence.
+    pub sentence: usize,
+    /// Bytes of the sentence that tell of this act and no other.
+    pub clause: Range<usize>,
+    pub kind: EventKind,
+    pub exchange: Exchange,
+    pub date: Option<NaiveDate>,
+    /// The date is the one the letter bears.
+    pub dated: bool,
+    pub status: EventStatus,
+    pub reason: &'static str,
+    pub pattern: &'static str,
+}
+
+/// An 8-K is due four business days after the letter; one more is allowed for a filing late in the evening.
+const FRESH_BUSINESS_DAYS: u32 = 5;
+/// Up to here an act that nothing marks as told before still counts as news, reported late.
+const DOUBTFUL_BUSINESS_DAYS: u32 = 12;
+
+macro_rules! pattern {
+    ($name:ident, $regex:expr) => {
+        static $name: LazyLock<Regex> = LazyLock::new(|| {
+            // A literal pattern: covered by the tests of this module.
+            Regex::new($regex).unwrap()
+        });
+    };
+}
+
+pattern!(REPORT_DATE, r"(?i)date\s{1,3}of\s{1,3}(?:report|earliest)[^:]{0,60}:?\s{0,3}(.{0,60})");
+pattern!(WIRE_FOOTER, r"-0-\s+(\d\d/\d\d/(?:\d{4}|\d\d))");
+pattern!(
+    RESTATES,
+    r"(?i)\bfiled\s(?:only|solely)\b|\b(?:only|sole)\s(?:purpose|change)\b|\bset out again\b|\bnot been brought up to date\b|\bsolely (?:to|for)\b|\bonly in order to\b|\bno other changes?\b|\bdoes not (?:otherwise )?(?:amend|modify|update)\b"
+);
+pattern!(PAST_FORM, r"(?i)^(?:10-?[kq]|20-?f|40-?f|s-\d|f-\d|424|def|pre|nt |ars|11-k)");
+pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:\w+ ){0,6}?(?:hearing|appeal|request)");
+pattern!(
+    PLANNED,
+    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|to (?:seek|appeal|request))\b"
+);
+
+/// The day the document speaks from: its filing date, else the date it bears.
+pub fn reference_date(text: &str, context: &DocumentContext) -> Option<NaiveDate> {
+    if context.filed.is_some() {
+        return context.filed;
+    }
+    let start = head(text, 6000);
+    let footer = WIRE_FOOTER.captures(text).and_then(|c| find_dates(&c[1], None).first().map(|d| d.date));
+    let dateline = || {
+        let early = head(start, 2500);
+        find_dates(early, footer)
+            .into_iter()
+            .find(|d| {
+                d.has_year && {
+                    let after = head(&early[d.end..], 30).trim_start().to_owned();
+                    let before = tail(&early[..d.start], 30).to_lowercase();
+                    after.starts_with(['-', '/', '(', '\u{2013}', '\u{2014}']) && !before.contains("ended")
+                }
+            })
+            .map(|d| d.date)
+    };
+    let report = || REPORT_DATE.captures(start).and_then(|c| find_dates(&c[1], None).first().map(|d| d.date));
+    footer.or_else(dateline).or_else(report)
+}
+
+/// Finds the acts of a document in the order they are told.
+pub fn find_acts(
+    text: &str,
+    sentences: &[Reading],
+    context: &DocumentContext,
+    reference: Option<NaiveDate>,
+) -> Vec<Act> {
+    let mut acts = Vec::new();
+    for (index, sentence) in sentences.iter().enumerate() {
+        if sentence.foreign || !sentence.in_context {
+            continue;
+        }
+        let dated = dated_acts(index, sentence);
+        if dated.is_empty() {
+            acts.extend(undated_act(index, sentence));
+        }
+        acts.extend(dated);
+        acts.extend(company_acts(index, sentence, reference));
+    }
+    judge(text, sentences, &mut acts, context, reference);
+    acts
+}
+
+fn dated_acts(index: usize, sentence: &Reading) -> Vec<Act> {
+    // In a block of boilerplate only a letter with its date speaks for the filing.
+    let dates: Vec<_> = sentence.letter_dates().collect();
+    let mut acts: Vec<Act> = Vec::new();
+    for (i, date) in dates.iter().enumerate() {
+        let start =
+            if i == 0 { 0 } else { split_between(&sentence.text, dates[i - 1].mention.end, date.mention.start) };
+        let end = match dates.get(i + 1) {
+            Some(next) => split_between(&sentence.text, date.mention.end, next.mention.start),
+            None => sentence.text.len(),
+        };
+        let clause = start..end.max(start);
+        let whole = || kind_of(sentence, &(0..sentence.text.len()));
+        let last = || acts.last().map(|a| (a.kind, a.pattern));
+        let found = kind_of(sentence, &clause).or_else(last).or_else(whole);
+        // "Letters of May 2 and June 3": the second date shares all that is said of the first.
+        let listed = i > 0 && date.mention.start - dates[i - 1].mention.end < 16;
+        let found = if listed { last().filter(|(k, _)| *k != EventKind::DeficiencyNotice).or(found) } else { found };
+        let Some((kind, pattern)) = found else { continue };
+        acts.push(Act {
+            sentence: index,
+            clause,
+            kind,
+            exchange: sentence.exchange,
+            date: Some(date.mention.date),
+            dated: date.role == Role::Dated,
+            status: EventStatus::New,
+            reason: "",
+            pattern,
+        });
+    }
+    acts
+}
+
+/// Where the telling of one date ends and that of the next one starts: the last clause end between them.
+fn split_between(text: &str, from: usize, to: usize) -> usize {
+    let between = &text[from..to.max(from)];
+    for mark in ["; ", ", and ", ", which ", ". ", ", but ", " and ", ", "] {
+        if let Some(at) = between.rfind(mark) {
+            return from + at;
+        }
+    }
+    from
+}
+
+/// What a clause tells an exchange did, with the phrase that shows it.
+pub fn kind_of(sentence: &Reading, clause: &Range<usize>) -> Option<(EventKind, &'static str)> {
+    let within = |c: &&Cue| c.start < clause.end && c.end > clause.start || (c.start == 0 && c.end == 0);
+    let find = |signal: Signal| sentence.cues.iter().filter(within).find(|c| c.signal == signal).map(|c| c.name);
+    if find(Signal::Negated).is_some() {
+        return None;
+    }
+    if let Some(name) = find(Signal::CouncilGrant) {
+        return Some((EventKind::ExtensionGranted, name));
+    }
+    if let Some(name) = find(Signal::CouncilReview) {
+        return Some((EventKind::CouncilReview, name));
+    }
+    if let Some(name) = find(Signal::PanelDelist) {
+        return Some((EventKind::PanelDecision, name));
+    }
+    let strong = sentence.cues.iter().filter(within).find(|c| {
+        c.signal == Signal::Additional || (c.signal == Signal::Determination && c.name != "determination.named")
+    });
+    let panel = find(Signal::Panel);
+    let regained = find(Signal::Regained);
+    if let Some(name) = find(Signal::PanelGrant)
+        && regained.is_none()
+        && find(Signal::Additional).is_none()
+    {
+        return Some((EventKind::ExtensionGranted, name));
+    }
+    if let Some(name) = regained
+        && strong.is_none()
+    {
+        return Some((EventKind::ComplianceRegained, name));
+    }
+    if let (Some(name), Some(_)) = (panel, strong)
+        && find(Signal::Additional).is_none()
+    {
+        return Some((EventKind::PanelDecision, name));
+    }
+    if let Some(cue) = strong {
+        return Some((EventKind::StaffDetermination, cue.name));
+    }
+    if let Some(name) = find(Signal::Extension) {
+        return Some((EventKind::ExtensionGranted, name));
+    }
+    if let Some(name) = panel {
+        return Some((EventKind::PanelDecision, name));
+    }
+    if let Some(name) = find(Signal::Determination) {
+        return Some((EventKind::StaffDetermination, name));
+    }
+    find(Signal::Notice).map(|name| (EventKind::DeficiencyNotice, name))
+}
+
+/// A sentence that tells of an act without a day.
+fn undated_act(index: usize, sentence: &Reading) -> Option<Act> {
+    if sentence.zone == Zone::ForwardLooking {
+        return None;
+    }
+    let clause = 0..sentence.text.len();
+    let (kind, pattern) = kind_of(sentence, &clause)?;
+    Some(Act {
+        sentence: index,
+        clause,
+        kind,
+        exchange: sentence.exchange,
+        date: None,
+        dated: false,
+        status: EventStatus::New,
+        reason: "",
+        pattern,
+    })
+}
+
+/// What the company itself does or expects: hearing requests, withdrawals, expected notices.
+fn company_acts(index: usize, sentence: &Reading, reference: Option<NaiveDate>) -> Vec<Act> {
+    if sentence.zone == Zone::ForwardLooking || sentence.has(Signal::Negated) {
+        return Vec::new();
+    }
+    let act = |kind: EventKind, cue: &Cue| Act {
+        sentence: index,
+        clause: cue.start..cue.end,
+        kind,
+        exchange: sentence.exchange,
+        date: None,
+        dated: false,
+        status: EventStatus::New,
+        reason: "",
+        pattern: cue.name,
+    };
+    let find = |signal: Signal| sentence.cues.iter().find(|c| c.signal == signal);
+    let mut acts = Vec::new();
+    if let Some(cue) =
+        sentence.cues.iter().filter(|c| c.signal == Signal::Hearing).min_by_key(|c| c.name != "hearing.planned")
+    {
+        let recent = |d: NaiveDate| reference.is_none_or(|r| business_days_between(d, r, 60) <= FRESH_BUSINESS_DAYS);
+        let fresh_day = sentence.dates.iter().any(|d| {
+            matches!(d.role, Role::Other | Role::Received)
+                && recent(d.mention.date)
+                && reference.is_none_or(|r| d.mention.date <= r)
+        });
+        let stale_day = sentence
+            .dates
+            .iter()
+            .any(|d| matches!(d.role, Role::Other | Role::Received | Role::Dated) && !recent(d.mention.date));
+        let planned = {
+            let from = cue.start - tail(&sentence.text[..cue.start], 30).len();
+            PLANNED.is_match(&sentence.text[from..cue.end])
+        };
+        let withdrawn = WITHDRAWN.is_match(&sentence.text);
+        if withdrawn {
+            // Nothing is asked for any longer.
+        } else if fresh_day || (planned && !stale_day && !sentence.has(Signal::History)) {
+            acts.push(act(EventKind::HearingRequested, cue));
+        }
+    }
+    if let Some(cue) = find(Signal::Anticipated) {
+        acts.push(act(EventKind::Anticipated, cue));
+    }
+    if let Some(cue) = find(Signal::Delisting) {
+        acts.push(act(EventKind::Delisting, cue));
+    }
+    acts
+}
+
+/// Says of each act whether it is news, by its date first and by the words around it second.
+fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &DocumentContext, reference: Option<NaiveDate>) {
+    let amended = context.form.is_some_and(|f| f.ends_with("/A"));
+    let restated = amended && RESTATES.is_match(head(text, 8000));
+    let told_late = context.form.is_some_and(|f| PAST_FORM.is_match(f));
+    let reference = reference.or_else(|| latest_act(sentences, acts));
+    for act in acts.iter_mut() {
+        let sentence = &sentences[act.sentence];
+        let (status, reason) = if restated {
+            (EventStatus::History, "an amendment restates an earlier report")
+        } else {
+            match (act.date, reference) {
+                (Some(date), Some(reference)) => judge_dated(sentence, act, date, reference, amended || told_late),
+                _ => judge_undated(sentence, act, told_late),
+            }
+        };
+        act.status = status;
+        act.reason = reason;
+    }
+}
+
+/// Without a filing date the latest letter that nothing marks as old sets the day.
+fn latest_act(sentences: &[Reading], acts: &[Act]) -> Option<NaiveDate> {
+    let fresh = |a: &&Act| history_cue(&sentences[a.sentence], &a.clause).is_none();
+    acts.iter().filter(fresh).filter_map(|a| a.date).max()
+}
+
+fn judge_dated(
+    sentence: &Reading,
+    act: &Act,
+    date: NaiveDate,
+    reference: NaiveDate,
+    strict: bool,
+) -> (EventStatus, &'static str) {
+    let age = business_days_between(date, reference, 60);
+    if date > reference && (date - reference).num_days() > 1 {
+        return (EventStatus::History, "dated after the report: no letter yet");
+    }
+    let cue = history_cue(sentence, &act.clause);
+    if age <= FRESH_BUSINESS_DAYS {
+        return match cue {
+            Some(_) if filed_before(sentence, date, reference) => (EventStatus::History, "told in an earlier filing"),
+            _ => (EventStatus::New, "dated within five business days of the report"),
+        };
+    }
+    if age <= DOUBTFUL_BUSINESS_DAYS && cue.is_none() && !strict && sentence.has(Signal::News) {
+        return (EventStatus::New, "announced late");
+    }
+    match cue {
+        Some(_) => (EventStatus::History, "told as known before"),
+        None => (EventStatus::History, "dated long before the report"),
+    }
+}
+
+/// True if a sentence names a filing made between a letter and this report.
+fn filed_before(sentence: &Reading, letter: NaiveDate, reference: NaiveDate) -> bool {
+    sentence.dates.iter().any(|d| d.role == Role::Other && d.mention.date >= letter && d.mention.date < reference)
+        && sentence.cues.iter().any(|c| c.name == "history.previously")
+}
+
+fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus, &'static str) {
+    if told_late {
+        return (EventStatus::History, "a periodic report retells");
+    }
+    if history_cue(sentence, &act.clause).is_some() {
+        return (EventStatus::History, "told as known before");
+    }
+    match act.kind {
+        EventKind::HearingRequested | EventKind::Anticipated | EventKind::Delisting => {
+            (EventStatus::New, "the company says so now")
+        }
+        _ if sentence.zone == Zone::Headline => (EventStatus::New, "the headline says so"),
+        _ if sentence.has(Signal::News) => (EventStatus::New, "announced now, without a date"),
+        _ => (EventStatus::History, "neither dated nor announced now"),
+    }
+}
+
+/// A cue of history that reaches a clause: inside it, or at the head of its sentence.
+pub fn history_cue<'a>(sentence: &'a Reading, clause: &Range<usize>) -> Option<&'a Cue> {
+    sentence.cues.iter().find(|c| {
+        c.signal == Signal::History
+            && ((c.start < clause.end && c.end > clause.start) || (c.start < 40 && clause.start < 200))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let found = reference_date(text, &DocumentContext::default());
+        assert_eq!(found.map(|d| d.to_string()).as_deref(), expected, "{text}");
+    }
+
+    #[test]
+    fn a_document_without_filing_date_speaks_from_the_date_it_bears() {
+        check("BOISE, Idaho, March 8 /PRNewswire/ -- Varlo\n\nSOURCE Varlo\n\n-0- 03/08/2007", Some("2007-03-08"));
+        check("BOISE, Idaho, May 5, 2009 (GLOBE NEWSWIRE) -- Varlo", Some("2009-05-05"));
+        check("Date of Report (Date of earliest event reported): May 6, 2009", Some("2009-05-06"));
+        check("Varlo received a letter on May 6, 2009.", None);
+    }
+}

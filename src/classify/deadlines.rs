@@ -1,0 +1,195 @@
+//! Times by which something is due: those a notice states, and those that follow from the rules when it does not.
+
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use regex::Regex;
+use serde::Serialize;
+
+use super::calendar::add_days_rolled;
+use super::dates::{head, tail};
+use super::sentences::{Reading, Role};
+use super::{Basis, EventKind};
+
+/// What happens at a deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineKind {
+    Plan,
+    Compliance,
+    HearingRequest,
+    Suspension,
+    Other,
+}
+
+/// Whether the text gives a date or the rules do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineSource {
+    Stated,
+    Derived,
+}
+
+/// A date by which something is due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct Deadline {
+    pub what: DeadlineKind,
+    pub date: NaiveDate,
+    /// The later end where practice counts in more than one way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_latest: Option<NaiveDate>,
+    pub source: DeadlineSource,
+}
+
+macro_rules! pattern {
+    ($name:ident, $regex:expr) => {
+        static $name: LazyLock<Regex> = LazyLock::new(|| {
+            // A literal pattern: covered by the tests of this module.
+            Regex::new($regex).unwrap()
+        });
+    };
+}
+
+pattern!(SUSPENSION, r"(?i)\b(?:suspen(?:d|ded|sion)|delist(?:ed|ing)?|removed|opening|open of)\b");
+pattern!(HEARING, r"(?i)\b(?:request(?:s|ed|ing)?|appeals?|hearing)\b");
+pattern!(PLAN, r"(?i)\bplan\b|\bsubmission of compliance");
+pattern!(
+    COMPLIANCE,
+    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy)\b"
+);
+pattern!(
+    WRITTEN,
+    r"(?i)\b(?:in writing|written|submission|comments|views|address|supplement|information|respond|response|stay|lapse|monitor|update)\b"
+);
+pattern!(
+    HEARING_DAY,
+    r"(?i)\b(?:hearing|meeting)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)|\b(?:scheduled|set) for\b"
+);
+
+/// The deadline a date of a sentence stands for, if it lies after the letter.
+pub fn stated_deadline(reading: &Reading, index: usize, kind: EventKind, letter: NaiveDate) -> Option<Deadline> {
+    let date = &reading.dates[index];
+    if date.role != Role::Deadline || date.mention.date <= letter {
+        return None;
+    }
+    let before = &reading.text[..date.mention.start];
+    let after = head(&reading.text[date.mention.end..], 90);
+    let what = what_of(tail(before, 160), after, kind)?;
+    Some(Deadline { what, date: date.mention.date, date_latest: None, source: DeadlineSource::Stated })
+}
+
+fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
+    let near = tail(before, 60);
+    if HEARING_DAY.is_match(near) {
+        return None;
+    }
+    let last = |regex: &Regex| regex.find_iter(before).last().map(|m| m.end());
+    // The word nearest before the date decides; words after it help when none stands before.
+    let mut candidates: Vec<(usize, DeadlineKind)> = [
+        (last(&SUSPENSION), DeadlineKind::Suspension),
+        (last(&HEARING), DeadlineKind::HearingRequest),
+        (last(&PLAN), DeadlineKind::Plan),
+        (last(&COMPLIANCE), DeadlineKind::Compliance),
+        (last(&WRITTEN), DeadlineKind::Other),
+    ]
+    .into_iter()
+    .filter_map(|(at, what)| at.map(|at| (at, what)))
+    .collect();
+    candidates.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let until =
+        near.trim_end().ends_with("until") || near.trim_end().ends_with("by") || near.trim_end().ends_with("than");
+    let nearest_after = after_word(after);
+    let mut what = match (candidates.first(), nearest_after) {
+        (_, Some(what)) if until => what,
+        (Some((_, what)), _) => *what,
+        (None, Some(what)) => what,
+        (None, None) => return None,
+    };
+    if what == DeadlineKind::Plan && kind != EventKind::DeficiencyNotice && kind != EventKind::StaffDetermination {
+        what = DeadlineKind::Compliance;
+    }
+    if what == DeadlineKind::HearingRequest && kind != EventKind::StaffDetermination {
+        return None;
+    }
+    if what == DeadlineKind::Suspension
+        && !matches!(kind, EventKind::StaffDetermination | EventKind::PanelDecision | EventKind::Delisting)
+    {
+        what = DeadlineKind::Other;
+    }
+    Some(what)
+}
+
+fn after_word(after: &str) -> Option<DeadlineKind> {
+    let clause = after.split(['.', ';', ',']).find(|c| !c.trim().is_empty())?;
+    let at = |regex: &Regex| regex.find(clause).map(|m| m.start());
+    let mut found: Vec<(usize, DeadlineKind)> = [
+        (at(&PLAN), DeadlineKind::Plan),
+        (at(&COMPLIANCE), DeadlineKind::Compliance),
+        (at(&WRITTEN), DeadlineKind::Other),
+    ]
+    .into_iter()
+    .filter_map(|(at, what)| at.map(|at| (at, what)))
+    .collect();
+    found.sort_by_key(|(at, _)| *at);
+    let first = found.first().map(|(_, what)| *what)?;
+    // "Until May 1 to submit a plan to regain compliance" is about the plan.
+    Some(if found.iter().any(|(_, w)| *w == DeadlineKind::Plan) { DeadlineKind::Plan } else { first })
+}
+
+/// Deadlines that follow from the letter by the rules of its day, where the text states none of the kind.
+pub fn derived_deadlines(
+    kind: EventKind,
+    bases: &[Basis],
+    letter: NaiveDate,
+    plan_stage: NaiveDate,
+    stated: &[Deadline],
+) -> Vec<Deadline> {
+    let mut derived = Vec::new();
+    let mut derive = |what: DeadlineKind, days: u64| {
+        if stated.iter().any(|d| d.what == what) {
+            return;
+        }
+        if let Some(date) = add_days_rolled(letter, days) {
+            derived.push(Deadline { what, date, date_latest: None, source: DeadlineSource::Derived });
+        }
+    };
+    match kind {
+        EventKind::StaffDetermination => derive(DeadlineKind::HearingRequest, 7),
+        EventKind::DeficiencyNotice => match bases.first() {
+            Some(Basis::LateFiling) if letter >= plan_stage => derive(DeadlineKind::Plan, 60),
+            Some(Basis::BidPrice | Basis::MarketValue | Basis::PublicFloat) => derive(DeadlineKind::Compliance, 180),
+            Some(Basis::Equity | Basis::AnnualMeeting) => {
+                derive(DeadlineKind::Plan, if letter >= five_day_rule() { 45 } else { 15 })
+            }
+            _ => {}
+        },
+        _ => {}
+    }
+    derived
+}
+
+/// From this day a plan under other rules than the filing rule is due in 45 days instead of 15.
+fn five_day_rule() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2010, 1, 29).unwrap_or(NaiveDate::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(before: &str, after: &str, kind: EventKind, expected: Option<DeadlineKind>) {
+        assert_eq!(what_of(before, after, kind), expected, "{before}|{after}");
+    }
+
+    #[test]
+    fn the_nearest_words_say_what_is_due() {
+        use DeadlineKind::*;
+        use EventKind::*;
+        check("Varlo has 60 days, or until ", ", to submit a plan to regain compliance", DeficiencyNotice, Some(Plan));
+        check("may grant an exception until ", ".", DeficiencyNotice, Some(Compliance));
+        check("unless it requests a hearing by ", ", the stock", StaffDetermination, Some(HearingRequest));
+        check("will be suspended at the opening of business on ", "", StaffDetermination, Some(Suspension));
+        check("may present its views to the Panel in writing by ", "", StaffDetermination, Some(Other));
+        check("The hearing is scheduled for ", "", StaffDetermination, None);
+    }
+}

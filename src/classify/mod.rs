@@ -1,0 +1,207 @@
+//! Reads the text of a filing's document and says what it reports about a listing: which letters and decisions of an
+//! exchange, which of them are its own news and which are retold, with the sentences that show it.
+//!
+//! ```text
+//! segment    paragraphs and sentences; cover pages, boilerplate and exhibit lists set apart
+//! sentences  each sentence: exchange, dates with their roles, phrases, rules, reports
+//! phrases    what a phrase signals; the phrases are data in patterns/phrases.toml
+//! rules      citations of listing rules -> one form, basis; the rules are data in patterns/rules.toml
+//! bases      what a letter is about where no rule is cited; patterns/bases.toml
+//! reports    forms and fiscal periods
+//! dates      dates in every spelling; years told from the report
+//! acts       dated and undated acts of an exchange, new or retold
+//! events     acts -> events with their fields and evidence
+//! deadlines  what is due when, stated or derived; calendar knows the business days
+//! merge      events of several documents of one filing
+//! ```
+//!
+//! Pure and deterministic: text and context in, values out. Making text from HTML, and deciding who is told, is left to others.
+
+mod acts;
+mod bases;
+mod calendar;
+mod dates;
+mod deadlines;
+mod events;
+mod merge;
+mod phrases;
+mod reports;
+mod rules;
+mod segment;
+mod sentences;
+mod words;
+
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+pub use calendar::{add_days_rolled, is_business_day};
+pub use deadlines::{Deadline, DeadlineKind, DeadlineSource};
+pub use merge::merge_documents;
+
+/// Rises whenever the same text can give another result, so that stored filings can be read again.
+pub const CLASSIFIER_VERSION: i64 = 1;
+
+/// What is known of a document besides its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DocumentContext<'a> {
+    pub form: Option<&'a str>,
+    pub document_type: Option<&'a str>,
+    pub filed: Option<NaiveDate>,
+    pub issuer: Option<&'a str>,
+}
+
+/// What an exchange, or a company before it, did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// Staff determined to delist or suspend, or adds a basis for delisting.
+    StaffDetermination,
+    /// Non-compliance without a determination.
+    DeficiencyNotice,
+    HearingRequested,
+    /// Staff, panel or council gave time.
+    ExtensionGranted,
+    PanelDecision,
+    CouncilReview,
+    ComplianceRegained,
+    /// A suspension or delisting takes effect.
+    Delisting,
+    /// A notice is only expected.
+    Anticipated,
+}
+
+/// Whether an event is the document's own news.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    New,
+    History,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exchange {
+    #[default]
+    Nasdaq,
+    Nyse,
+    NyseAmerican,
+    Other,
+}
+
+/// What a letter is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    LateFiling,
+    BidPrice,
+    Equity,
+    MarketValue,
+    PublicFloat,
+    Governance,
+    AnnualMeeting,
+    PublicInterest,
+    Fees,
+    Other,
+}
+
+/// A report that is overdue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OverdueReport {
+    pub form: String,
+    pub period_end: Option<NaiveDate>,
+}
+
+/// Words of the document that show an event; `start` and `end` count Unicode scalar values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    pub pattern: String,
+    /// The type of the document it stands in, once documents are merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+}
+
+/// What a document reports about a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ListingEvent {
+    pub kind: EventKind,
+    pub status: EventStatus,
+    pub exchange: Exchange,
+    pub bases: Vec<Basis>,
+    /// The day the letter arrived, else the day it bears.
+    pub letter_date: Option<NaiveDate>,
+    pub received: Option<NaiveDate>,
+    pub dated: Option<NaiveDate>,
+    pub rules: Vec<String>,
+    pub reports: Vec<OverdueReport>,
+    pub deadlines: Vec<Deadline>,
+    /// The letter adds to an earlier one.
+    pub additional: bool,
+    /// The company had expected the letter.
+    pub expected: bool,
+    pub confidence: f64,
+    pub evidence: Vec<Evidence>,
+    /// Why the event counts as new or retold.
+    pub reason: String,
+}
+
+/// A sentence that speaks of a letter but gives no news, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passed {
+    pub start: usize,
+    pub end: usize,
+    pub text: String,
+    pub reason: String,
+}
+
+/// All that was found in one document.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reading {
+    /// New events first, then history, each by date.
+    pub events: Vec<ListingEvent>,
+    /// Sentences that were weighed and left out.
+    pub passed: Vec<Passed>,
+}
+
+/// Reads a document. `text` is normalised: paragraphs apart by an empty line, each on one line, ASCII quotes and dashes.
+pub fn classify(text: &str, context: &DocumentContext) -> Reading {
+    if !mentions_exchange(text) {
+        return Reading::default();
+    }
+    let reference = acts::reference_date(text, context);
+    let segmented = segment::segment(text);
+    let sentences = sentences::read_sentences(text, &segmented, context, reference);
+    let acts = acts::find_acts(text, &sentences, context, reference);
+    events::assemble(text, &sentences, &acts, context, reference)
+}
+
+/// The alert a subscription without filters asks for: a new Nasdaq staff determination on any basis, or a new Nasdaq
+/// deficiency notice for late reports.
+pub fn default_alert(events: &[ListingEvent]) -> bool {
+    events.iter().any(|event| {
+        event.status == EventStatus::New
+            && event.exchange == Exchange::Nasdaq
+            && match event.kind {
+                EventKind::StaffDetermination => true,
+                EventKind::DeficiencyNotice => event.bases.contains(&Basis::LateFiling),
+                _ => false,
+            }
+    })
+}
+
+/// True if a text names an exchange or a listing at all; every text that can hold an event does.
+pub fn mentions_exchange(text: &str) -> bool {
+    static CUE: LazyLock<Regex> = LazyLock::new(|| {
+        // A literal pattern: covered by the tests below.
+        Regex::new(r"(?i)nasdaq|nyse|\bamex\b|stock exchange|delist|listing (?:rule|qualif|standard|council)|staff determination").unwrap()
+    });
+    CUE.is_match(text)
+}
+
+#[cfg(test)]
+mod tests;

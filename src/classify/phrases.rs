@@ -1,0 +1,204 @@
+//! Phrases of listing notices: data that a lawyer can read, compiled once, each with its own examples.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde::Deserialize;
+
+/// What a phrase tells about the sentence it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Somebody got word in writing.
+    Notice,
+    /// A requirement is not met.
+    Breach,
+    /// Staff means to delist.
+    Determination,
+    /// A further basis for a delisting that is already under way.
+    Additional,
+    Extension,
+    Panel,
+    PanelGrant,
+    PanelDelist,
+    CouncilReview,
+    CouncilGrant,
+    Regained,
+    Hearing,
+    Delisting,
+    Anticipated,
+    /// Something the company, or a sender other than an exchange, did.
+    OwnAct,
+    History,
+    News,
+    Negated,
+}
+
+/// A phrase found in a sentence, by byte offsets of that sentence.
+#[derive(Debug, Clone)]
+pub struct Cue {
+    pub signal: Signal,
+    pub name: &'static str,
+    pub start: usize,
+    pub end: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    macros: BTreeMap<String, String>,
+    phrase: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    signal: Signal,
+    regex: String,
+    #[serde(default)]
+    modal: bool,
+    #[cfg_attr(not(test), expect(dead_code))]
+    matches: Vec<String>,
+    #[cfg_attr(not(test), expect(dead_code))]
+    near_misses: Vec<String>,
+}
+
+struct Phrase {
+    entry: Entry,
+    regex: Regex,
+}
+
+static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
+    // The file is part of the program; a test reads it.
+    let file: File = toml::from_str(include_str!("patterns/phrases.toml")).unwrap();
+    let compile = |entry: Entry| {
+        let source = expand(&entry.regex, &file.macros);
+        // Every phrase is compiled by a test.
+        let regex = Regex::new(&source).unwrap_or_else(|error| panic!("phrase {}: {error}", entry.name));
+        Phrase { entry, regex }
+    };
+    file.phrase.into_iter().map(compile).collect()
+});
+
+fn expand(regex: &str, macros: &BTreeMap<String, String>) -> String {
+    let mut source = regex.replace('~', ".{0,70}?");
+    for (name, value) in macros {
+        source = source.replace(&format!("{{{name}}}"), value);
+    }
+    format!("(?i){source}")
+}
+
+static MODAL: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending)(?: \w+){0,3} ?$").unwrap()
+});
+
+static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(
+        r"(?i)^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))",
+    )
+    .unwrap()
+});
+
+/// Finds the phrases of `sentence`; those that need a fact are left out where the words around make them unreal.
+pub fn find_cues(sentence: &str) -> Vec<Cue> {
+    let mut cues = Vec::new();
+    let condition = CONDITION.find(sentence).map(|m| m.start());
+    for phrase in PHRASES.iter() {
+        for found in phrase.regex.find_iter(sentence) {
+            let unreal = !phrase.entry.modal && is_unreal(sentence, found.start(), phrase.entry.signal, condition);
+            if unreal || is_denied(phrase.entry.signal, found.as_str()) {
+                continue;
+            }
+            cues.push(Cue {
+                signal: phrase.entry.signal,
+                name: &phrase.entry.name,
+                start: found.start(),
+                end: found.end(),
+            });
+        }
+    }
+    cues
+}
+
+/// "Has not regained compliance" holds the phrase and its denial.
+fn is_denied(signal: Signal, words: &str) -> bool {
+    const GIVEN: [Signal; 5] =
+        [Signal::Regained, Signal::Extension, Signal::PanelGrant, Signal::CouncilGrant, Signal::CouncilReview];
+    GIVEN.contains(&signal) && words.split(|c: char| !c.is_ascii_alphabetic()).any(|w| w.eq_ignore_ascii_case("not"))
+}
+
+fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>) -> bool {
+    if matches!(signal, Signal::Hearing | Signal::Anticipated | Signal::News) {
+        let before = super::dates::tail(&sentence[..at], 24).to_ascii_lowercase();
+        return ["if ", "not ", "unless ", "when "].iter().any(|w| before.ends_with(w))
+            || condition.is_some_and(|c| c == 0);
+    }
+    if MODAL.is_match(super::dates::tail(&sentence[..at], 40))
+        && !sentence[at..].to_ascii_lowercase().starts_with("unless")
+    {
+        return true;
+    }
+    // "Unless the Company requests a hearing by May 2, trading will be suspended" is a fact in the grammar of a condition.
+    let determined =
+        signal == Signal::Determination && condition.is_some_and(|c| c == at || (c == 0 && starts_unless(sentence)));
+    condition.is_some_and(|c| c <= at) && !determined && !states_unless(sentence)
+}
+
+fn starts_unless(sentence: &str) -> bool {
+    let lower = super::dates::head(sentence, 12).to_ascii_lowercase();
+    lower.contains("unless") || lower.contains("if no")
+}
+
+fn states_unless(sentence: &str) -> bool {
+    starts_unless(sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phrase_finds_its_examples_and_no_near_miss() {
+        let mut wrong = Vec::new();
+        for phrase in PHRASES.iter() {
+            let entry = &phrase.entry;
+            assert!(!entry.matches.is_empty() && !entry.near_misses.is_empty(), "{} has no examples", entry.name);
+            let missed = entry.matches.iter().filter(|t| !phrase.regex.is_match(t)).map(|t| format!("misses {t}"));
+            let taken = entry.near_misses.iter().filter(|t| phrase.regex.is_match(t)).map(|t| format!("takes {t}"));
+            wrong.extend(missed.chain(taken).map(|w| format!("{} {w}", entry.name)));
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<&str> = PHRASES.iter().map(|p| p.entry.name.as_str()).collect();
+        names.sort_unstable();
+        let n = names.len();
+        names.dedup();
+        assert_eq!(n, names.len());
+    }
+
+    fn check(sentence: &str, signal: Signal, expected: bool) {
+        let found = find_cues(sentence).iter().any(|c| c.signal == signal);
+        assert_eq!(found, expected, "{signal:?} in {sentence:?}");
+    }
+
+    #[test]
+    fn conditions_make_a_statement_unreal() {
+        use Signal::*;
+        check(
+            "If it does not comply, Nasdaq will send a notice that its stock is subject to delisting.",
+            Determination,
+            false,
+        );
+        check("Nasdaq may determine to delist the stock.", Determination, false);
+        check("Unless it requests a hearing by May 9, trading will be suspended on May 11.", Determination, true);
+        check("The staff has determined to delist the stock.", Determination, true);
+        check("This could serve as an additional basis for delisting.", Additional, true);
+    }
+}

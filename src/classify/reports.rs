@@ -1,0 +1,239 @@
+//! SEC reports a text names, and the end of the period each one covers.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use chrono::{Datelike, NaiveDate};
+use regex::Regex;
+
+use super::calendar::month_end;
+use super::dates::{DateMention, head, tail};
+
+/// A mention of a periodic report, by byte offset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportMention {
+    pub start: usize,
+    pub form: String,
+    pub period_end: Option<NaiveDate>,
+    hint: Hint,
+}
+
+/// What is said of a period whose end is not given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    None,
+    Year(i32),
+    Quarter(u32, Option<i32>),
+    Month(u32),
+}
+
+static FORM: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|6-?K|11-?K|N-?CSR)(?:/A|s)?\b").unwrap()
+});
+
+static PERIOD_WORD: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:ended|ending|end of|as of|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$")
+        .unwrap()
+});
+
+static LIST_JOIN: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)^\s*(?:,|and|or|, and|,? respectively|;)*\s*(?:for the )?(?:(?:fiscal )?(?:quarter|year|period)s? ended )?$").unwrap()
+});
+
+static QUARTER: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(
+        r"(?i)\b(first|second|third|fourth)[\s-](?:fiscal )?quarter(?: of (?:fiscal (?:year )?)?((?:19|20)\d\d))?",
+    )
+    .unwrap()
+});
+
+static YEAR: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)(?:\b(?:for|fiscal|year|fy|its|the)\s{1,2}|^\s*)((?:19|20)\d\d)\b").unwrap()
+});
+
+static YEAR_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b((?:19|20)\d\d)\s(?:annual report on )?(?:form )?$").unwrap()
+});
+
+static MONTH_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(
+        r"(?i)\b(january|february|march|april|may|june|july|august|september|october|november|december)\s(?:form )?$",
+    )
+    .unwrap()
+});
+
+/// Finds the reports named in one sentence; `dates` are the dates of that sentence.
+pub fn find_reports(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
+    let forms: Vec<(usize, usize, String)> = FORM
+        .captures_iter(text)
+        .map(|c| (c.get(1).map_or(0, |m| m.start()), c.get(0).map_or(0, |m| m.end()), canonical(&c[1])))
+        .collect();
+    let mut reports = Vec::new();
+    for (i, (start, end, form)) in forms.iter().enumerate() {
+        let until = forms.get(i + 1).map_or(text.len(), |next| next.0);
+        let mut periods = periods_after(text, dates, *end, until);
+        if periods.is_empty() && i == 0 {
+            // "For the quarter ended June 30 the report on Form 10-Q": the period can stand before the form.
+            periods = periods_before(text, dates, *start);
+        }
+        if periods.is_empty() {
+            let hint = hint(text, *start, *end, until);
+            reports.push(ReportMention { start: *start, form: form.clone(), period_end: None, hint });
+        }
+        for period in periods {
+            reports.push(ReportMention {
+                start: *start,
+                form: form.clone(),
+                period_end: Some(period),
+                hint: Hint::None,
+            });
+        }
+    }
+    reports
+}
+
+/// True if the date at `date` ends a fiscal period.
+pub fn is_period_end(text: &str, date: &DateMention) -> bool {
+    PERIOD_WORD.is_match(tail(&text[..date.start], 30))
+}
+
+/// Fills in the periods of short mentions from the full ones of the same document.
+pub fn resolve(report: &ReportMention, known: &[ReportMention]) -> Option<NaiveDate> {
+    if report.period_end.is_some() {
+        return report.period_end;
+    }
+    let same: BTreeSet<NaiveDate> =
+        known.iter().filter(|k| k.form == report.form).filter_map(|k| k.period_end).collect();
+    match report.hint {
+        // A fiscal year is named after the calendar year in which most of it falls.
+        Hint::Year(year) => {
+            same.iter().rev().find(|d| d.year() == year || (d.year() == year + 1 && d.month() <= 2)).copied()
+        }
+        Hint::Quarter(quarter, year) => {
+            let fits = |d: &&NaiveDate| year.is_none_or(|y| d.year() == y) && d.month().div_ceil(3) == quarter;
+            same.iter().rev().find(fits).copied()
+        }
+        Hint::Month(month) => same.iter().rev().find(|d| d.month() == month).copied(),
+        Hint::None if same.len() == 1 => same.first().copied(),
+        Hint::None => None,
+    }
+}
+
+/// End of a quarter named only by its month ("the June 10-Q") or number, told from the date of the report itself.
+pub fn guess(report: &ReportMention, reference: Option<NaiveDate>) -> Option<NaiveDate> {
+    let reference = reference?;
+    let last = |month: u32| {
+        let this = month_end(reference.year(), month)?;
+        if this < reference { Some(this) } else { month_end(reference.year() - 1, month) }
+    };
+    match report.hint {
+        Hint::Month(month) => last(month),
+        _ => None,
+    }
+}
+
+fn periods_after(text: &str, dates: &[DateMention], from: usize, until: usize) -> Vec<NaiveDate> {
+    let mut periods = Vec::new();
+    let mut last_end = None;
+    for date in dates.iter().filter(|d| d.start >= from && d.end <= until) {
+        let listed = last_end.is_some_and(|end: usize| LIST_JOIN.is_match(&text[end.min(date.start)..date.start]));
+        if listed || (periods.is_empty() && date.start - from < 110 && is_period_end(text, date)) {
+            periods.push(date.date);
+            last_end = Some(date.end);
+        } else if !periods.is_empty() {
+            break;
+        }
+    }
+    periods
+}
+
+fn periods_before(text: &str, dates: &[DateMention], start: usize) -> Vec<NaiveDate> {
+    let near = dates.iter().filter(|d| d.end <= start && start - d.end < 60 && is_period_end(text, d));
+    near.filter(|d| !text[d.end..start].contains(['.', ';', ','])).map(|d| d.date).collect()
+}
+
+fn hint(text: &str, start: usize, end: usize, until: usize) -> Hint {
+    let (before, after) = (tail(&text[..start], 30), head(&text[end..until.max(end)], 60));
+    if let Some(c) = MONTH_BEFORE.captures(before) {
+        const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+        let name = c[1].to_ascii_lowercase();
+        if let Some(i) = MONTHS.iter().position(|m| name.starts_with(m)) {
+            return Hint::Month(i as u32 + 1);
+        }
+    }
+    if let Some(c) = QUARTER.captures(after).or_else(|| QUARTER.captures(before)) {
+        let number = match c[1].to_ascii_lowercase().as_str() {
+            "first" => 1,
+            "second" => 2,
+            "third" => 3,
+            _ => 4,
+        };
+        return Hint::Quarter(number, c.get(2).and_then(|y| y.as_str().parse().ok()));
+    }
+    let year = YEAR_BEFORE.captures(before).or_else(|| YEAR.captures(after));
+    match year.and_then(|c| c[1].parse().ok()) {
+        Some(year) => Hint::Year(year),
+        None => Hint::None,
+    }
+}
+
+fn canonical(form: &str) -> String {
+    let upper = form.to_ascii_uppercase();
+    match upper.strip_prefix("10").or_else(|| upper.strip_prefix("11")) {
+        Some(rest) => format!("{}-{}", &upper[..2], rest.trim_start_matches('-')),
+        None => match upper.as_str() {
+            "20F" => "20-F".to_owned(),
+            "40F" => "40-F".to_owned(),
+            "6K" => "6-K".to_owned(),
+            "NCSR" => "N-CSR".to_owned(),
+            _ => upper,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::dates::find_dates;
+
+    fn check(text: &str, expected: &[&str]) {
+        let dates = find_dates(text, None);
+        let found: Vec<String> = find_reports(text, &dates)
+            .iter()
+            .map(|r| r.period_end.map_or_else(|| r.form.clone(), |d| format!("{} {d}", r.form)))
+            .collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn periods_follow_their_form() {
+        check("its Form 10-K for the fiscal year ended December 31, 2006.", &["10-K 2006-12-31"]);
+        check(
+            "Forms 10-Q for the fiscal quarters ended June 30, 2006 and September 30, 2006 and the 10-K for 2006",
+            &["10-Q 2006-06-30", "10-Q 2006-09-30", "10-K"],
+        );
+        check("for the quarter ended June 30, 2009 on Form 10-Q", &["10-Q 2009-06-30"]);
+        check("Form 6-K for the six months ended June 30, 2023", &["6-K 2023-06-30"]);
+    }
+
+    #[test]
+    fn a_filing_date_is_no_period() {
+        check("the Form 10-Q dated May 8, 2006", &["10-Q"]);
+        check("the Form 10-K filed on March 14, 2007", &["10-K"]);
+    }
+
+    #[test]
+    fn short_mentions_take_the_period_of_full_ones() {
+        let text = "the Form 10-K for the year ended December 31, 2006; the 2006 Form 10-K; the Form 10-Q for the first quarter";
+        let reports = find_reports(text, &find_dates(text, None));
+        assert_eq!(resolve(&reports[1], &reports), "2006-12-31".parse().ok());
+        assert_eq!(resolve(&reports[2], &reports), None);
+    }
+}

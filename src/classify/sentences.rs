@@ -1,0 +1,497 @@
+//! Reads single sentences: which exchange they speak of, which dates they hold and what each date is for.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use chrono::NaiveDate;
+use regex::Regex;
+
+use super::dates::{DateMention, find_dates, head, tail};
+use super::phrases::{Cue, Signal, find_cues};
+use super::reports::{ReportMention, find_reports, is_period_end};
+use super::rules::{Citation, find_rules};
+use super::segment::{Segmented, Zone};
+use super::{DocumentContext, Exchange};
+
+/// What a date in a notice is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The day a letter or decision came.
+    Received,
+    /// The day a letter or decision bears.
+    Dated,
+    /// A time by which something is due.
+    Deadline,
+    /// End of a fiscal period.
+    Period,
+    /// The company's own filings, releases and meetings, and everything else.
+    Other,
+}
+
+#[derive(Debug, Clone)]
+pub struct RoleDate {
+    pub mention: DateMention,
+    pub role: Role,
+}
+
+/// A sentence with all that was read in it; offsets inside are bytes of the sentence.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub range: Range<usize>,
+    pub paragraph: usize,
+    pub zone: Zone,
+    pub text: String,
+    pub exchange: Exchange,
+    /// The sentence itself, or the text it goes on from, speaks of an exchange.
+    pub in_context: bool,
+    /// The letter went to another company.
+    pub foreign: bool,
+    pub cues: Vec<Cue>,
+    pub dates: Vec<RoleDate>,
+    pub rules: Vec<Citation>,
+    pub reports: Vec<ReportMention>,
+}
+
+impl Reading {
+    pub fn has(&self, signal: Signal) -> bool {
+        self.cues.iter().any(|c| c.signal == signal)
+    }
+
+    pub fn letter_dates(&self) -> impl Iterator<Item = &RoleDate> {
+        self.dates.iter().filter(|d| matches!(d.role, Role::Received | Role::Dated))
+    }
+}
+
+macro_rules! pattern {
+    ($name:ident, $regex:expr) => {
+        static $name: LazyLock<Regex> = LazyLock::new(|| {
+            // A literal pattern: covered by the tests of this module.
+            Regex::new($regex).unwrap()
+        });
+    };
+}
+
+pattern!(
+    DIRECT,
+    r"(?i)\b(?:nasdaq|listings? qualifications|hearings? panel|listing (?:and hearing )?(?:review )?council|nyse|new york stock exchange|american stock exchange|amex\b|staff determination|delist\w*|listing rule|marketplace rule)"
+);
+pattern!(NYSE_AMERICAN, r"(?i)\b(?:nyse (?:american|mkt|amex|alternext)|american stock exchange|amex\b|company guide)");
+pattern!(NYSE, r"(?i)\b(?:nyse|new york stock exchange|listed company manual)");
+pattern!(
+    NASDAQ,
+    r"(?i)\b(?:nasdaq|listings? qualifications|hearings panel|listing (?:and hearing )?(?:review )?council|staff determination|marketplace rule)"
+);
+pattern!(
+    OTHER_EXCHANGE,
+    r"(?i)\b(?:toronto stock exchange|tsx|cboe|bats|london stock exchange|euronext (?:paris|amsterdam) (?:has|notified)|otcqb|otcqx|otc markets group|chicago stock exchange|nyse arca)\b"
+);
+pattern!(
+    GOES_ON,
+    r"(?i)\b(?:staff|panel|council|exchange|letters?|notices?|notifications?|determinations?|notified|informed|hearing|appeal|delist\w*|plan|exception|compliance|suspen\w+)\b"
+);
+pattern!(BULLET, r"^[\s*\-\x{2022}\x{b7}o]*(?:\(?[ivx\d]{1,4}[).])?\s*(?:on\s)?$");
+pattern!(
+    DEADLINE_BEFORE,
+    r"(?i)\b(?:until|by|before|no later than|not later than|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow| yesterday)?,?(?: next| the close of business| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
+);
+pattern!(
+    FILING_BEFORE,
+    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|press releases?|news release|releases?|quarterly reports?|annual reports?|proxy statement|reports?|prospectus|agreement|amendment|indenture|warrant|offering|announcement|announced|disclosed|resignation|order|plan|hearing|meeting|acquisition|restatement|statement)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: (?:filed|dated|of|issued|submitted|furnished|held|made|announced|disclosed|reported|released))?(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: on| of| in| dated)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,4}? on(?: or about)?(?: \w+day,?)?\s*$)"
+);
+pattern!(
+    DATED_BEFORE,
+    r"(?i)\b(?:letters?|notices?|notifications?|determinations?|decisions?|communications?|it|which|that)\b[^,;]{0,40}?\b(?:dated|of|bears? the date(?: of)?|bearing the date(?: of)?|issued(?: on)?|made(?: on)?)(?: as of)?(?: \w+day,?)?\s*$|\bdated\s*$|\bbears? the date(?: of)?\s*$|\b(?:letters?|notices?|decision|determination) of\s*$"
+);
+pattern!(
+    RECEIVED_BEFORE,
+    r"(?i)\b(?:receiv\w+|recieved|receipt|got|reached|arrived|delivered|came|come|notified|informed|advised|told|wrote|served|faxed|notification|notice|letter|letters|notices|heard)\b(?: (?:\w+|the company|by nasdaq)){0,6}?,?(?: on| the morning of| as of)?(?: last)?(?: \w+day,?)?\s*$"
+);
+pattern!(
+    DECISION_AFTER,
+    r"(?i)^,? (?:(?:staff |delist\w* |panel |written )?(?:decision|letter|notice|determination|notification)s?)\b"
+);
+pattern!(LIMIT_AFTER, r"(?i)^,? (?:deadline|due date|expiration|expiry)\b");
+pattern!(DATELINE_AFTER, r"(?i)^\s{0,2}(?:/|\(|-|\x{2013}|\x{2014}|:\s|\.\s[A-Z])");
+pattern!(DASH_AFTER, r"^\s{0,2}(?:--?\s|/|\(|:)");
+pattern!(LETTER_WORD, r"(?i)\b(?:letters?|notices?|notifications?|decision|determination|on|dated|of)\b[^,;]*$");
+pattern!(ANNOUNCED_THAT, r"(?i)^,? (?:the company|we|\w+) (?:announced|reported|disclosed) that");
+pattern!(LIST_GAP, r"(?i)^\s*,?\s*(?:and|or|&)?\s*(?:(?:on|of|dated|until|through)\s)?$");
+
+/// Exchange acts a date can belong to.
+const EXCHANGE_ACTS: [Signal; 10] = [
+    Signal::Notice,
+    Signal::Determination,
+    Signal::Additional,
+    Signal::Extension,
+    Signal::Panel,
+    Signal::PanelGrant,
+    Signal::PanelDelist,
+    Signal::CouncilReview,
+    Signal::CouncilGrant,
+    Signal::Regained,
+];
+
+/// Reads every sentence of a document that can bear on a listing.
+pub fn read_sentences(
+    text: &str,
+    segmented: &Segmented,
+    context: &DocumentContext,
+    reference: Option<NaiveDate>,
+) -> Vec<Reading> {
+    let names = Names::new(text, context);
+    let mut carry = Carry::default();
+    let mut readings = Vec::new();
+    for sentence in &segmented.sentences {
+        if matches!(sentence.zone, Zone::Cover | Zone::Signature | Zone::Contact | Zone::Exhibits | Zone::About) {
+            continue;
+        }
+        let masked = &segmented.masked[sentence.range.clone()];
+        let direct = DIRECT.is_match(masked);
+        let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
+        let in_context = direct || (near && GOES_ON.is_match(masked)) || (near && BULLET.is_match(head(masked, 1)));
+        if !in_context {
+            continue;
+        }
+        let rules = find_rules(masked);
+        let exchange = exchange_of(masked, &rules).unwrap_or(carry.exchange);
+        if direct {
+            carry = Carry { paragraph: Some(sentence.paragraph), exchange, lead_in: carry.lead_in.take() };
+        }
+        let cues = find_cues(masked);
+        let mentions = find_dates(masked, reference);
+        let reports = find_reports(masked, &mentions);
+        let dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
+        let lead_cues = carry.lead_cues(masked, &dates, sentence.paragraph);
+        let ends_list = masked.trim_end().ends_with(':');
+        let foreign = names.addresses_another(&text[sentence.range.clone()]);
+        let reading = Reading {
+            range: sentence.range.clone(),
+            paragraph: sentence.paragraph,
+            zone: sentence.zone,
+            text: masked.to_owned(),
+            exchange,
+            in_context: true,
+            foreign,
+            cues: if lead_cues.is_empty() { cues } else { lead_cues.into_iter().chain(cues).collect() },
+            dates,
+            rules,
+            reports,
+        };
+        if ends_list {
+            carry.lead_in = Some(LeadIn { paragraph: sentence.paragraph, cues: reading.cues.clone() });
+        }
+        readings.push(reading);
+    }
+    readings
+}
+
+#[derive(Default)]
+struct Carry {
+    paragraph: Option<usize>,
+    exchange: Exchange,
+    lead_in: Option<LeadIn>,
+}
+
+/// A sentence that ends in a colon speaks for each point of the list below it.
+struct LeadIn {
+    paragraph: usize,
+    cues: Vec<Cue>,
+}
+
+/// Points of one list are at most this many paragraphs below the sentence that opens it.
+const MAX_LIST: usize = 12;
+
+impl LeadIn {
+    fn covers(&self, paragraph: usize) -> bool {
+        paragraph > self.paragraph && paragraph <= self.paragraph + MAX_LIST
+    }
+}
+
+impl Carry {
+    fn lead_cues(&self, sentence: &str, dates: &[RoleDate], paragraph: usize) -> Vec<Cue> {
+        let Some(lead) = self.lead_in.as_ref().filter(|l| l.covers(paragraph)) else { return Vec::new() };
+        let opens = dates.first().is_some_and(|d| BULLET.is_match(&sentence[..d.mention.start]));
+        if !opens {
+            return Vec::new();
+        }
+        let fits = |c: &&Cue| EXCHANGE_ACTS.contains(&c.signal);
+        lead.cues.iter().filter(fits).map(|c| Cue { start: 0, end: 0, ..c.clone() }).collect()
+    }
+}
+
+fn exchange_of(sentence: &str, rules: &[Citation]) -> Option<Exchange> {
+    let at = |regex: &Regex| regex.find(sentence).map(|m| m.start());
+    let american = at(&NYSE_AMERICAN);
+    let nyse = at(&NYSE).filter(|n| american.is_none_or(|a| a > *n));
+    let nasdaq = at(&NASDAQ);
+    let cited = |e: Exchange| rules.iter().any(|r| r.exchange == e);
+    let mut found: Vec<(usize, Exchange)> = [
+        (american, Exchange::NyseAmerican),
+        (nyse, Exchange::Nyse),
+        (nasdaq, Exchange::Nasdaq),
+        (at(&OTHER_EXCHANGE), Exchange::Other),
+    ]
+    .into_iter()
+    .filter_map(|(at, e)| at.map(|at| (at, e)))
+    .collect();
+    found.sort_by_key(|(at, _)| *at);
+    let by_rule = found.iter().find(|(_, e)| *e != Exchange::Nasdaq && cited(*e));
+    by_rule.or_else(|| found.first()).map(|(_, e)| *e).or_else(|| rules.first().map(|r| r.exchange))
+}
+
+/// Says what each date of a sentence is for: words right before it rule, then the nearest act.
+fn assign_roles(
+    text: &str,
+    mentions: &[DateMention],
+    cues: &[Cue],
+    lead: Option<&LeadIn>,
+    paragraph: usize,
+) -> Vec<RoleDate> {
+    let mut dates: Vec<RoleDate> = Vec::new();
+    for mention in mentions {
+        let listed = dates.last().filter(|last| {
+            last.mention.end <= mention.start && LIST_GAP.is_match(&text[last.mention.end..mention.start])
+        });
+        let role = match listed {
+            Some(last) => last.role,
+            None => role_of(text, mention, cues, lead.filter(|l| l.covers(paragraph))),
+        };
+        dates.push(RoleDate { mention: mention.clone(), role });
+    }
+    dates
+}
+
+fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn>) -> Role {
+    let (before, after) = (tail(&text[..mention.start], 120), head(&text[mention.end..], 40));
+    if LIMIT_AFTER.is_match(after) {
+        return Role::Deadline;
+    }
+    let dashed = mention.start < 400 && before.trim_end().ends_with(['-', ',', ')']) && DASH_AFTER.is_match(after);
+    if dashed || (mention.start < MAX_DATELINE && DATELINE_AFTER.is_match(after) && !LETTER_WORD.is_match(before)) {
+        return Role::Other;
+    }
+    if DECISION_AFTER.is_match(after) && !DEADLINE_BEFORE.is_match(before) {
+        return Role::Dated;
+    }
+    if ANNOUNCED_THAT.is_match(after) && mention.start < 6 && mentions_act(cues) {
+        return Role::Received;
+    }
+    if is_period_end(text, mention) {
+        return Role::Period;
+    }
+    if DATED_BEFORE.is_match(before) && !is_filing(before) {
+        return Role::Dated;
+    }
+    if DEADLINE_BEFORE.is_match(before) {
+        return Role::Deadline;
+    }
+    if is_filing(before) {
+        return Role::Other;
+    }
+    if lead.is_some_and(|l| l.cues.iter().any(|c| EXCHANGE_ACTS.contains(&c.signal)))
+        && BULLET.is_match(&text[..mention.start])
+    {
+        return Role::Received;
+    }
+    if RECEIVED_BEFORE.is_match(before) && nearest_act(text, mention, cues).is_none_or(|s| s != Signal::OwnAct) {
+        return Role::Received;
+    }
+    match nearest_act(text, mention, cues) {
+        Some(signal) if EXCHANGE_ACTS.contains(&signal) => Role::Received,
+        _ => Role::Other,
+    }
+}
+
+/// True if the words before a date name the company's own paper. "Announced that on May 2" starts a new statement.
+fn is_filing(before: &str) -> bool {
+    FILING_BEFORE.find(before).is_some_and(|m| !m.as_str().contains(" that "))
+}
+
+/// True if the sentence tells an act of an exchange.
+fn mentions_act(cues: &[Cue]) -> bool {
+    const BODIES: [Signal; 4] = [Signal::PanelGrant, Signal::PanelDelist, Signal::CouncilReview, Signal::CouncilGrant];
+    cues.iter().any(|c| BODIES.contains(&c.signal))
+}
+
+/// A dateline's date stands within so many bytes of the start of its sentence.
+const MAX_DATELINE: usize = 110;
+
+/// The act that stands nearest to a date; clause ends between them count as distance.
+fn nearest_act(text: &str, mention: &DateMention, cues: &[Cue]) -> Option<Signal> {
+    let acts = cues.iter().filter(|c| c.signal == Signal::OwnAct || EXCHANGE_ACTS.contains(&c.signal));
+    acts.min_by_key(|c| distance(text, mention, c)).map(|c| c.signal)
+}
+
+fn distance(text: &str, mention: &DateMention, cue: &Cue) -> usize {
+    let (from, to) = if cue.end <= mention.start {
+        (cue.end, mention.start)
+    } else if cue.start >= mention.end {
+        (mention.end, cue.start)
+    } else {
+        // The date stands inside the phrase: "received on May 2 a letter".
+        return 0;
+    };
+    let between = &text[from..to];
+    let breaks = between.matches(';').count() * 120
+        + between.matches(['(', ')']).count() * 15
+        + between.matches(", and ").count() * 40
+        + between.matches(',').count() * 6;
+    between.len() + breaks
+}
+
+/// Names of the issuer and of other companies a document speaks of.
+struct Names {
+    own: BTreeSet<String>,
+    others: BTreeSet<String>,
+}
+
+pattern!(
+    COMPANY_NAME,
+    r#"\b([A-Z][A-Za-z0-9'&-]{2,})(?: [A-Z][A-Za-z0-9'&-]+){0,4},? (?:Inc|Corp|Corporation|Incorporated|Ltd|Limited|LLC|L\.P|plc|PLC|N\.V|Holdings|Company|Co|S\.A|AG|Systems|Group|Technologies)\b"#
+);
+pattern!(
+    DATELINE_NAME,
+    r#"(?:--|\x{2013}|\x{2014}| - )\s?([A-Z][A-Za-z0-9'&-]{2,})[^.]{0,80}\((?:NASDAQ|Nasdaq|NYSE|AMEX)"#
+);
+pattern!(
+    SUBJECT,
+    r"\b([A-Z][A-Za-z0-9'&-]{2,})(?:'s [\w ]{2,40})? (?:(?:has|had|also|then|said also|did|was|were|is) ){0,2}(?:announced|received|said|disclosed|reported|notified|informed|file|not|told|stated)\b"
+);
+pattern!(OBJECT, r"\b(?:notified|informed|advised|told|notifying|informing|to) ([A-Z][A-Za-z0-9'&-]{2,})\b");
+pattern!(
+    OWN_ADDRESS,
+    r"(?i)\b(?:the company|the registrant|the issuer|the trust|the fund|the bank|the corporation|the partnership|we|us|our)\b"
+);
+
+/// Capitalised words that open sentences or name parts of an exchange, not companies.
+const NO_COMPANY: [&str; 46] = [
+    "The",
+    "This",
+    "That",
+    "Nasdaq",
+    "NASDAQ",
+    "NYSE",
+    "AMEX",
+    "Staff",
+    "Panel",
+    "Council",
+    "Board",
+    "Company",
+    "Registrant",
+    "Department",
+    "Exchange",
+    "Committee",
+    "Listing",
+    "Qualifications",
+    "Market",
+    "Marketplace",
+    "Rule",
+    "Rules",
+    "Notice",
+    "Letter",
+    "Determination",
+    "Management",
+    "Trust",
+    "Fund",
+    "Bank",
+    "Corporation",
+    "American",
+    "New",
+    "York",
+    "Stock",
+    "Securities",
+    "Commission",
+    "SEC",
+    "Hearings",
+    "Hearing",
+    "Form",
+    "They",
+    "She",
+    "Item",
+    "Regulation",
+    "Issuer",
+    "Global",
+];
+
+impl Names {
+    fn new(text: &str, context: &DocumentContext) -> Self {
+        let start = head(text, 6000);
+        let mut own = BTreeSet::new();
+        if let Some(issuer) = context.issuer {
+            own.extend(words(issuer));
+        }
+        if let Some(found) = DATELINE_NAME.captures(start) {
+            own.insert(found[1].to_lowercase());
+        }
+        let mut others = BTreeSet::new();
+        // Without a name for the issuer nobody can be told from it.
+        if !own.is_empty() {
+            for found in COMPANY_NAME.captures_iter(head(text, 400_000)) {
+                let name = found[1].to_lowercase();
+                if !own.contains(&name) && !NO_COMPANY.iter().any(|w| w.eq_ignore_ascii_case(&name)) {
+                    others.insert(name);
+                }
+            }
+        }
+        Self { own, others }
+    }
+
+    /// True if a sentence says that another company got word, and not the filer.
+    fn addresses_another(&self, sentence: &str) -> bool {
+        if self.others.is_empty() || OWN_ADDRESS.is_match(sentence) {
+            return false;
+        }
+        let named: Vec<String> = SUBJECT
+            .captures_iter(sentence)
+            .chain(OBJECT.captures_iter(sentence))
+            .map(|c| c[1].trim_end_matches("'s").to_lowercase())
+            .collect();
+        named.iter().any(|n| self.others.contains(n)) && !named.iter().any(|n| self.own.contains(n))
+    }
+}
+
+fn words(name: &str) -> impl Iterator<Item = String> + '_ {
+    name.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '\'').filter(|w| w.len() > 2).map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: &[(&str, Role)]) {
+        let reference = "2007-03-08".parse().ok();
+        let dates = find_dates(text, reference);
+        let found: Vec<(String, Role)> = assign_roles(text, &dates, &find_cues(text), None, 0)
+            .iter()
+            .map(|d| (d.mention.date.to_string(), d.role))
+            .collect();
+        let expected: Vec<(String, Role)> = expected.iter().map(|(d, r)| ((*d).to_owned(), *r)).collect();
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn words_before_a_date_say_what_it_is_for() {
+        use Role::*;
+        check("On March 2, 2007, Nasdaq notified us that", &[("2007-03-02", Received)]);
+        check(
+            "By letter dated March 1, 2007, which reached us on March 2, Nasdaq said",
+            &[("2007-03-01", Dated), ("2007-03-02", Received)],
+        );
+        check(
+            "The Form 10-Q for the quarter ended June 30, 2006 was filed on August 20, 2006.",
+            &[("2006-06-30", Period), ("2006-08-20", Other)],
+        );
+        check("It has until May 1, 2007 to submit a plan", &[("2007-05-01", Deadline)]);
+        check(
+            "As disclosed in its Form 8-K filed on January 5, 2007, it received on January 3, 2007 a notice",
+            &[("2007-01-05", Other), ("2007-01-03", Received)],
+        );
+        check(
+            "letters received on August 14, 2006 and November 10, 2006",
+            &[("2006-08-14", Received), ("2006-11-10", Received)],
+        );
+        check("called for review the Panel's December 28, 2006 decision", &[("2006-12-28", Dated)]);
+        check("On March 5, 2007 Varlo told the Panel that it could not file", &[("2007-03-05", Other)]);
+    }
+}
