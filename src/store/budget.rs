@@ -1,0 +1,121 @@
+//! The request budget: one row that every process on this store takes from, a single statement a token.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Store, from_micros, to_micros};
+use crate::edgar::eastern::eastern_date;
+use crate::edgar::pace::{BudgetFuture, Grant, Pace, RequestBudget};
+
+/// What the budget looks like now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetState {
+    /// All asking has stopped until then.
+    pub blocked_until: Option<DateTime<Utc>>,
+    /// Why.
+    pub block_reason: String,
+    /// The User-Agent that EDGAR refused.
+    pub refused_user_agent: Option<String>,
+    /// Requests made today, Eastern.
+    pub n_today: i64,
+}
+
+/// A bucket that claims to be full only far in the future was written under another clock.
+const LONGEST_QUEUE: TimeDelta = TimeDelta::minutes(5);
+
+impl RequestBudget for Store {
+    /// The bucket is kept as the instant at which it is full again (the generic cell rate algorithm): a token
+    /// moves it on by one interval, and may be used as soon as it lies no further ahead than the burst allows.
+    fn reserve<'a>(&'a self, pace: Pace, user_agent: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, Grant> {
+        Box::pin(async move {
+            let row: (i64, i64, String, String) = sqlx::query_as(
+                "UPDATE request_budget SET
+                    next_free_at = CASE
+                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN next_free_at
+                        WHEN next_free_at < $1 OR next_free_at > $3 THEN $1 + $4
+                        ELSE next_free_at + $4 END,
+                    n_today = CASE
+                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN n_today
+                        WHEN day = $5 THEN n_today + 1
+                        ELSE 1 END,
+                    day = CASE
+                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN day
+                        ELSE $5 END
+                 WHERE id = 1
+                 RETURNING next_free_at, blocked_until, block_reason, refused_user_agent",
+            )
+            .bind(to_micros(now))
+            .bind(user_agent.to_owned())
+            .bind(to_micros(now + LONGEST_QUEUE))
+            .bind(pace.interval().num_microseconds().unwrap_or(0))
+            .bind(eastern_date(now).to_string())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "reserve a request"))?;
+            let (next_free_at, blocked_until, block_reason, refused) = row;
+            if refused == user_agent {
+                return Ok(Grant::UserAgentRefused);
+            }
+            if blocked_until > to_micros(now) {
+                return Ok(Grant::Blocked { until: from_micros(blocked_until), reason: block_reason });
+            }
+            let may_go_at = from_micros(next_free_at) - pace.interval() - pace.tolerance();
+            Ok(Grant::Go((may_go_at - now).to_std().unwrap_or(Duration::ZERO)))
+        })
+    }
+
+    fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, bool> {
+        Box::pin(async move {
+            // The row tells whether asking was stopped before; two processes may both be told so, which is harmless.
+            let was = self.budget_state(now).await?.blocked_until.is_some();
+            sqlx::query(
+                "UPDATE request_budget SET block_reason = $2,
+                    blocked_until = CASE WHEN blocked_until > $1 AND blocked_until < $3 THEN blocked_until ELSE $1 END
+                 WHERE id = 1",
+            )
+            .bind(to_micros(until))
+            .bind(reason.to_owned())
+            .bind(to_micros(now + TimeDelta::hours(25)))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "remember a block"))?;
+            Ok(!was)
+        })
+    }
+
+    fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, bool> {
+        Box::pin(async move {
+            let changed = sqlx::query(
+                "UPDATE request_budget SET refused_user_agent = $1 WHERE id = 1 AND refused_user_agent <> $1",
+            )
+            .bind(user_agent.unwrap_or_default().to_owned())
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "remember a refused User-Agent"))?;
+            Ok(changed.rows_affected() > 0)
+        })
+    }
+}
+
+impl Store {
+    /// What the budget looks like now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn budget_state(&self, now: DateTime<Utc>) -> anyhow::Result<BudgetState> {
+        let row: (i64, String, String, String, i64) = sqlx::query_as(
+            "SELECT blocked_until, block_reason, refused_user_agent, day, n_today FROM request_budget WHERE id = 1",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the request budget"))?;
+        let (blocked_until, block_reason, refused, day, n_today) = row;
+        Ok(BudgetState {
+            blocked_until: (blocked_until > to_micros(now)).then(|| from_micros(blocked_until)),
+            block_reason,
+            refused_user_agent: Some(refused).filter(|refused| !refused.is_empty()),
+            n_today: if day == eastern_date(now).to_string() { n_today } else { 0 },
+        })
+    }
+}

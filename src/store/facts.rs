@@ -1,0 +1,52 @@
+//! Single remembered values: when something last happened, and what was said about it.
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, from_micros, to_micros};
+
+impl Store {
+    /// A remembered value and when it was written.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn fact(&self, key: &str) -> anyhow::Result<Option<(String, DateTime<Utc>)>> {
+        let row: Option<(String, i64)> = sqlx::query_as("SELECT value, at FROM facts WHERE key = $1")
+            .bind(key.to_owned())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read fact"))?;
+        Ok(row.map(|(value, at)| (value, from_micros(at))))
+    }
+
+    /// Remembers a value; `true` when it differs from what was remembered.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn set_fact(&self, key: &str, value: &str, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let before = self.fact(key).await?;
+        sqlx::query(
+            "INSERT INTO facts (key, value, at) VALUES ($1, $2, $3)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at",
+        )
+        .bind(key.to_owned())
+        .bind(value.to_owned())
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "write fact"))?;
+        Ok(before.is_none_or(|(before, _)| before != value))
+    }
+
+    /// Forgets a value; `true` when there was one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn clear_fact(&self, key: &str) -> anyhow::Result<bool> {
+        let done = sqlx::query("DELETE FROM facts WHERE key = $1")
+            .bind(key.to_owned())
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "forget fact"))?;
+        Ok(done.rows_affected() > 0)
+    }
+}

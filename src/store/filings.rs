@@ -1,0 +1,668 @@
+//! Filings: every accession of the configured forms, what became of it, and what was read in it.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io::{Read, Write};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+use sqlx::{AnyConnection, AssertSqlSafe};
+
+use super::outbox::{AlertRow, NewNotice};
+use super::{FeedQueryState, Store, from_micros, to_micros};
+use crate::classify::ListingEvent;
+use crate::edgar::feed::Filer;
+use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
+
+/// Where a filing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FilingState {
+    /// Waiting to be read: the work queue.
+    Found,
+    /// Read, its events and notices written in the same transaction.
+    Read,
+    /// Given up, with the reason kept.
+    Parked,
+    /// Of a watched issuer, but there before watching began.
+    Baseline,
+    /// Of another issuer, or of a form that is not read.
+    NotWatched,
+}
+
+impl FilingState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Read => "read",
+            Self::Parked => "parked",
+            Self::Baseline => "baseline",
+            Self::NotWatched => "not_watched",
+        }
+    }
+}
+
+impl fmt::Display for FilingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A filing as a pass over the feed saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFiling {
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// Its form.
+    pub form: FormType,
+    /// Every filer that the pass saw, each once.
+    pub filers: Vec<Filer>,
+    /// The date EDGAR gives it.
+    pub filing_date: NaiveDate,
+    /// When EDGAR accepted it.
+    pub accepted_at: DateTime<Utc>,
+    /// When its page was read.
+    pub seen_at: DateTime<Utc>,
+    /// 8-K items.
+    pub items: Vec<ItemNumber>,
+    /// What is to become of it.
+    pub state: FilingState,
+}
+
+/// What the store knew of an accession before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownFiling {
+    /// When it was first seen.
+    pub seen_at: DateTime<Utc>,
+    /// The filers recorded for it.
+    pub ciks: HashSet<Cik>,
+}
+
+/// A filing that is due to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedFiling {
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// Its form.
+    pub form: FormType,
+    /// Its filers.
+    pub filers: Vec<Filer>,
+    /// The date EDGAR gives it.
+    pub filing_date: NaiveDate,
+    /// When EDGAR accepted it.
+    pub accepted_at: DateTime<Utc>,
+    /// When it was first seen.
+    pub seen_at: DateTime<Utc>,
+    /// 8-K items from the feed.
+    pub items: Vec<ItemNumber>,
+    /// Tries so far.
+    pub attempts: u32,
+}
+
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDocument {
+    /// Its place in the submission.
+    pub sequence: u32,
+    /// `8-K`, `EX-99.1` ...
+    pub document_type: String,
+    /// Absent before about 2001.
+    pub filename: Option<String>,
+    /// Of the bytes classified.
+    pub sha256: Vec<u8>,
+    /// Size of the whole document.
+    pub size_bytes: u64,
+    /// How much of it was classified.
+    pub held_bytes: u64,
+    /// Its normalised text, where it mentions an exchange.
+    pub text: Option<String>,
+}
+
+/// A filing that was read, with everything that follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadFiling {
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// When it was read.
+    pub read_at: DateTime<Utc>,
+    /// Which classifier read it.
+    pub classifier_version: i64,
+    /// Its documents.
+    pub documents: Vec<StoredDocument>,
+    /// What they report.
+    pub events: Vec<ListingEvent>,
+    /// The alert and who gets it.
+    pub alert: Option<(AlertRow, Vec<NewNotice>)>,
+}
+
+/// A filing in a list for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FilingSummary {
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// Its form.
+    pub form: FormType,
+    /// Its first filer's name.
+    pub name: String,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Why the last try failed.
+    pub last_error: Option<String>,
+    /// When it is tried next.
+    pub next_try_at: Option<DateTime<Utc>>,
+}
+
+/// One row for each of a filing's filers, as the queue is read.
+type QueueRow = (i64, String, String, i64, i64, String, i64, Option<i64>, Option<String>);
+
+/// Accessions looked up in one statement: a page of the feed.
+const LOOKUP: usize = 100;
+
+impl Store {
+    /// What is known of each of these accessions; those not known are absent.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn known_filings(
+        &self,
+        accessions: &[AccessionNumber],
+    ) -> anyhow::Result<HashMap<AccessionNumber, KnownFiling>> {
+        // Every call has the same text, so that the statement is prepared once.
+        let placeholders: Vec<String> = (1..=LOOKUP).map(|n| format!("${n}")).collect();
+        let statement = format!(
+            "SELECT filings.accession, filings.seen_at, filers.cik FROM filings
+             LEFT JOIN filers ON filers.accession = filings.accession
+             WHERE filings.accession IN ({})",
+            placeholders.join(", ")
+        );
+        let mut known: HashMap<AccessionNumber, KnownFiling> = HashMap::new();
+        for chunk in accessions.chunks(LOOKUP) {
+            let padding = std::iter::repeat_n(-1, LOOKUP - chunk.len());
+            let keys = chunk.iter().map(|accession| accession.as_i64()).chain(padding);
+            // Only numbered placeholders were put together above.
+            let query = keys.fold(sqlx::query_as(AssertSqlSafe(statement.clone())), |query, key| query.bind(key));
+            let rows: Vec<(i64, i64, Option<i64>)> =
+                query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "look up filings"))?;
+            for (accession, seen_at, cik) in rows {
+                let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
+                let filing = known.entry(accession).or_default();
+                filing.seen_at = from_micros(seen_at);
+                filing.ciks.extend(cik.and_then(Cik::from_i64));
+            }
+        }
+        Ok(known)
+    }
+
+    /// Writes what a pass over one query found, all at once, with what is remembered of the query. A filing that is
+    /// there already gains the filers it lacks; when that makes it a watched one it joins the queue.
+    /// Returns how many were new and are to be read.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn record_pass(
+        &self,
+        prefix: &str,
+        state: &FeedQueryState,
+        filings: &[NewFiling],
+    ) -> anyhow::Result<usize> {
+        let mut transaction = self.begin_write().await?;
+        let mut n_found = 0;
+        for filing in filings {
+            n_found += usize::from(self.insert_filing(&mut transaction, filing).await?);
+        }
+        self.write_feed_query(&mut transaction, prefix, state).await?;
+        self.commit(transaction).await?;
+        Ok(n_found)
+    }
+
+    /// Whether the filing is now to be read and was not before.
+    async fn insert_filing(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<bool> {
+        let next_try_at = (filing.state == FilingState::Found).then(|| to_micros(filing.seen_at));
+        let inserted = sqlx::query(
+            "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (accession) DO NOTHING",
+        )
+        .bind(filing.accession.as_i64())
+        .bind(filing.form.as_str().to_owned())
+        .bind(filing.filing_date.to_string())
+        .bind(to_micros(filing.accepted_at))
+        .bind(to_micros(filing.seen_at))
+        .bind(join_items(&filing.items))
+        .bind(filing.state.as_str().to_owned())
+        .bind(next_try_at)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| self.failed(&error, "record a filing"))?
+        .rows_affected()
+            > 0;
+        let mut filer_added = false;
+        for filer in &filing.filers {
+            let done = sqlx::query(
+                "INSERT INTO filers (accession, cik, name) VALUES ($1, $2, $3) ON CONFLICT (accession, cik) DO NOTHING",
+            )
+            .bind(filing.accession.as_i64())
+            .bind(filer.cik.as_i64())
+            .bind(filer.name.clone())
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.failed(&error, "record a filer"))?;
+            filer_added |= done.rows_affected() > 0;
+        }
+        if inserted || !filer_added || filing.state != FilingState::Found {
+            return Ok(inserted && filing.state == FilingState::Found);
+        }
+        self.requeue(connection, filing.accession, filing.seen_at).await
+    }
+
+    async fn requeue(
+        &self,
+        connection: &mut AnyConnection,
+        accession: AccessionNumber,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE filings SET state = 'found', next_try_at = $2
+             WHERE accession = $1 AND state IN ('not_watched', 'baseline')",
+        )
+        .bind(accession.as_i64())
+        .bind(to_micros(now))
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "queue a filing"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Queues filings that were recorded without being read, dated from `since` on, of these forms, for which
+    /// `is_watched` holds. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn requeue_since(
+        &self,
+        since: NaiveDate,
+        forms: &[FormType],
+        is_watched: impl Fn(&[Cik]) -> bool,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<usize> {
+        let mut transaction = self.begin_write().await?;
+        let rows: Vec<(i64, String, i64)> = sqlx::query_as(
+            "SELECT filings.accession, filings.form, filers.cik FROM filings
+             JOIN filers ON filers.accession = filings.accession
+             WHERE filings.filing_date >= $1 AND filings.state IN ('not_watched', 'baseline')",
+        )
+        .bind(since.to_string())
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "look back"))?;
+        let mut ciks: HashMap<i64, Vec<Cik>> = HashMap::new();
+        for (accession, form, cik) in rows {
+            if forms.contains(&FormType::new(&form)) {
+                ciks.entry(accession).or_default().extend(Cik::from_i64(cik));
+            }
+        }
+        let mut n_queued = 0;
+        for accession in ciks.iter().filter(|(_, ciks)| is_watched(ciks)).map(|(accession, _)| *accession) {
+            if let Some(accession) = AccessionNumber::from_i64(accession) {
+                n_queued += usize::from(self.requeue(&mut transaction, accession, now).await?);
+            }
+        }
+        self.commit(transaction).await?;
+        Ok(n_queued)
+    }
+
+    /// Filings due to be read, in the order EDGAR accepted them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn due_filings(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
+        self.queued(
+            "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
+                    filers.cik, filers.name
+             FROM (SELECT * FROM filings WHERE state = 'found' AND next_try_at <= $1
+                   ORDER BY accepted_at, accession LIMIT $2) AS due
+             LEFT JOIN filers ON filers.accession = due.accession
+             ORDER BY due.accepted_at, due.accession, filers.cik",
+            now,
+            limit,
+        )
+        .await
+    }
+
+    /// Filings first seen before `before`, still unread, whose items name a listing notice and whose subscribers
+    /// were not told so.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn unread_listing_notices(&self, before: DateTime<Utc>) -> anyhow::Result<Vec<QueuedFiling>> {
+        self.queued(
+            "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
+                    filers.cik, filers.name
+             FROM (SELECT * FROM filings WHERE state = 'found' AND seen_at <= $1 AND told_unreadable = 0
+                     AND ',' || items || ',' LIKE '%,3.01,%'
+                   ORDER BY accepted_at, accession LIMIT $2) AS due
+             LEFT JOIN filers ON filers.accession = due.accession
+             ORDER BY due.accepted_at, due.accession, filers.cik",
+            before,
+            1000,
+        )
+        .await
+    }
+
+    /// Runs one of the two statements above: a row for each of a filing's filers, side by side.
+    async fn queued(
+        &self,
+        statement: &'static str,
+        instant: DateTime<Utc>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<QueuedFiling>> {
+        let rows: Vec<QueueRow> = sqlx::query_as(statement)
+            .bind(to_micros(instant))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the queue of filings"))?;
+        let mut queue: Vec<QueuedFiling> = Vec::new();
+        for (accession, form, filing_date, accepted_at, seen_at, items, attempts, cik, name) in rows {
+            let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
+            let filer = cik.and_then(Cik::from_i64).map(|cik| Filer { cik, name: name.unwrap_or_default() });
+            if let Some(last) = queue.last_mut().filter(|last| last.accession == accession) {
+                last.filers.extend(filer);
+                continue;
+            }
+            queue.push(QueuedFiling {
+                accession,
+                form: FormType::new(&form),
+                filers: filer.into_iter().collect(),
+                filing_date: filing_date.parse().unwrap_or_default(),
+                accepted_at: from_micros(accepted_at),
+                seen_at: from_micros(seen_at),
+                items: items.split(',').filter_map(ItemNumber::new).collect(),
+                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            });
+        }
+        Ok(queue)
+    }
+
+    /// When the next queued filing is due, if any is queued.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_filing_due(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let (next,): (Option<i64>,) = sqlx::query_as("SELECT MIN(next_try_at) FROM filings WHERE state = 'found'")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the queue of filings"))?;
+        Ok(next.map(from_micros))
+    }
+
+    /// Puts off a filing that could not be read.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn postpone_filing(
+        &self,
+        accession: AccessionNumber,
+        reason: &str,
+        next_try_at: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET attempts = attempts + 1, last_error = $2, next_try_at = $3
+             WHERE accession = $1 AND state = 'found'",
+        )
+        .bind(accession.as_i64())
+        .bind(reason.to_owned())
+        .bind(to_micros(next_try_at))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "postpone a filing"))?;
+        Ok(())
+    }
+
+    /// Gives a filing up and keeps the reason.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn park_filing(&self, accession: AccessionNumber, reason: &str) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET state = 'parked', attempts = attempts + 1, last_error = $2, next_try_at = NULL
+             WHERE accession = $1 AND state = 'found'",
+        )
+        .bind(accession.as_i64())
+        .bind(reason.to_owned())
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "park a filing"))?;
+        Ok(())
+    }
+
+    /// Marks a filing read together with its documents, events, alert and notices: all or nothing. `false` when
+    /// another process had read it already; nothing is written then.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_reading(&self, reading: &ReadFiling) -> anyhow::Result<bool> {
+        let mut transaction = self.begin_write().await?;
+        let done = sqlx::query(
+            "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL, attempts = attempts + 1,
+                    read_at = $2, classifier_version = $3
+             WHERE accession = $1 AND state = 'found'",
+        )
+        .bind(reading.accession.as_i64())
+        .bind(to_micros(reading.read_at))
+        .bind(reading.classifier_version)
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "mark a filing read"))?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        for document in &reading.documents {
+            self.insert_document(&mut transaction, reading.accession, document).await?;
+        }
+        for (ordinal, event) in reading.events.iter().enumerate() {
+            self.insert_event(&mut transaction, reading.accession, ordinal, event).await?;
+        }
+        if let Some((alert, notices)) = &reading.alert {
+            self.insert_alert(&mut transaction, alert, notices).await?;
+        }
+        self.commit(transaction).await?;
+        Ok(true)
+    }
+
+    /// Notes that subscribers are told a filing cannot be read yet, with the notices that tell them.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_unreadable(&self, alert: &AlertRow, notices: &[NewNotice]) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        let done = sqlx::query(
+            "UPDATE filings SET told_unreadable = 1 WHERE accession = $1 AND told_unreadable = 0 AND state = 'found'",
+        )
+        .bind(alert.accession.as_i64())
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "note an unreadable filing"))?;
+        if done.rows_affected() > 0 {
+            self.insert_alert(&mut transaction, alert, notices).await?;
+        }
+        self.commit(transaction).await
+    }
+
+    async fn insert_document(
+        &self,
+        connection: &mut AnyConnection,
+        accession: AccessionNumber,
+        document: &StoredDocument,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "INSERT INTO documents
+                (accession, sequence, document_type, filename, sha256, size_bytes, held_bytes, text)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (accession, sequence) DO NOTHING",
+        )
+        .bind(accession.as_i64())
+        .bind(i64::from(document.sequence))
+        .bind(document.document_type.clone())
+        .bind(document.filename.clone())
+        .bind(document.sha256.clone())
+        .bind(i64::try_from(document.size_bytes).unwrap_or(i64::MAX))
+        .bind(i64::try_from(document.held_bytes).unwrap_or(i64::MAX))
+        .bind(document.text.as_deref().map(compress))
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "record a document"))?;
+        Ok(())
+    }
+
+    async fn insert_event(
+        &self,
+        connection: &mut AnyConnection,
+        accession: AccessionNumber,
+        ordinal: usize,
+        event: &ListingEvent,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "INSERT INTO events (accession, ordinal, kind, status, exchange, letter_date, details)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(accession.as_i64())
+        .bind(i64::try_from(ordinal).unwrap_or(i64::MAX))
+        .bind(event.kind.to_string())
+        .bind(event.status.to_string())
+        .bind(event.exchange.to_string())
+        .bind(event.letter_date.map(|date| date.to_string()))
+        .bind(serde_json::to_string(event)?)
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "record an event"))?;
+        Ok(())
+    }
+
+    /// The events found in a filing, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn events(&self, accession: AccessionNumber) -> anyhow::Result<Vec<ListingEvent>> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT details FROM events WHERE accession = $1 ORDER BY ordinal")
+            .bind(accession.as_i64())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read events"))?;
+        rows.iter().map(|(details,)| Ok(serde_json::from_str(details)?)).collect()
+    }
+
+    /// The documents read in a filing, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read or a stored text is damaged.
+    pub async fn documents(&self, accession: AccessionNumber) -> anyhow::Result<Vec<StoredDocument>> {
+        type Row = (i64, String, Option<String>, Vec<u8>, i64, i64, Option<Vec<u8>>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT sequence, document_type, filename, sha256, size_bytes, held_bytes, text
+             FROM documents WHERE accession = $1 ORDER BY sequence",
+        )
+        .bind(accession.as_i64())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read documents"))?;
+        rows.into_iter()
+            .map(|(sequence, document_type, filename, sha256, size_bytes, held_bytes, text)| {
+                Ok(StoredDocument {
+                    sequence: u32::try_from(sequence).unwrap_or(0),
+                    document_type,
+                    filename,
+                    sha256,
+                    size_bytes: size_bytes.unsigned_abs(),
+                    held_bytes: held_bytes.unsigned_abs(),
+                    text: text.as_deref().map(decompress).transpose()?,
+                })
+            })
+            .collect()
+    }
+
+    /// How many filings stand in each state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn count_filings(&self) -> anyhow::Result<HashMap<String, i64>> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT state, COUNT(*) FROM filings GROUP BY state")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "count filings"))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The filings in one state, newest first, for people.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn filings_in(&self, state: FilingState, limit: usize) -> anyhow::Result<Vec<FilingSummary>> {
+        type Row = (i64, String, i64, Option<String>, Option<i64>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT accession, form, attempts, last_error, next_try_at,
+                    (SELECT MIN(name) FROM filers WHERE filers.accession = filings.accession)
+             FROM filings WHERE state = $1 ORDER BY accepted_at DESC, accession LIMIT $2",
+        )
+        .bind(state.as_str().to_owned())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "list filings"))?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|(accession, form, attempts, last_error, next_try_at, name)| {
+                Some(FilingSummary {
+                    accession: AccessionNumber::from_i64(accession)?,
+                    form: FormType::new(&form),
+                    name: name.unwrap_or_default(),
+                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                    last_error,
+                    next_try_at: next_try_at.map(from_micros),
+                })
+            })
+            .collect())
+    }
+
+    /// The filers recorded for a filing; empty for one not known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn ciks_of(&self, accession: AccessionNumber) -> anyhow::Result<Vec<Cik>> {
+        let known = self.known_filings(&[accession]).await?;
+        let ciks = known.get(&accession).map(|filing| filing.ciks.iter().copied().collect());
+        Ok(ciks.unwrap_or_default())
+    }
+
+    /// Every accession recorded of these forms; for comparing with another source.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn accessions_of(&self, forms: &[FormType]) -> anyhow::Result<HashSet<AccessionNumber>> {
+        let rows: Vec<(i64, String)> = sqlx::query_as("SELECT accession, form FROM filings")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "list accessions"))?;
+        Ok(rows
+            .into_iter()
+            .filter(|(_, form)| forms.contains(&FormType::new(form)))
+            .filter_map(|(accession, _)| AccessionNumber::from_i64(accession))
+            .collect())
+    }
+}
+
+fn join_items(items: &[ItemNumber]) -> String {
+    items.iter().map(ItemNumber::as_str).collect::<Vec<_>>().join(",")
+}
+
+fn compress(text: &str) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(text.as_bytes());
+    encoder.finish().unwrap_or_default()
+}
+
+fn decompress(bytes: &[u8]) -> anyhow::Result<String> {
+    let mut text = String::new();
+    ZlibDecoder::new(bytes).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,258 @@
+//! The store: the only SQL in the program.
+//!
+//! One set of statements serves SQLite now and PostgreSQL later: `$n` placeholders, only 64-bit integers, text and
+//! bytes, `ON CONFLICT` and `RETURNING`. What differs between the two is in this file.
+
+mod budget;
+mod facts;
+mod feed_queries;
+mod filings;
+mod outbox;
+mod watched;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::{Any, AnyPool, Transaction};
+use url::Url;
+
+pub use budget::BudgetState;
+pub use feed_queries::FeedQueryState;
+pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFiling, StoredDocument};
+pub use outbox::{AlertRow, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow};
+pub use watched::{PinnedTicker, Watched};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Statement that opens a write transaction on SQLite: it takes the write lock at once, so that a transaction
+/// which has read can never fail later for want of it.
+const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// A handle on the store; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: AnyPool,
+    path: PathBuf,
+}
+
+/// The store cannot be used, for a reason that a caller tells apart.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A newer program wrote it.
+    #[error("{} has schema {found}, this program knows up to {known}: not opened", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema known here.
+        known: i64,
+    },
+    /// Anything else: missing rights, a full disk, a file that is no database.
+    #[error("store {}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do where that is known.
+        reason: String,
+    },
+}
+
+impl Store {
+    /// Opens the store and brings its schema up to date, creating it where there is none.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(url: &Url) -> Result<Self, OpenError> {
+        Self::open_with(url, true).await
+    }
+
+    /// Opens an existing store without changing it.
+    ///
+    /// # Errors
+    /// [`OpenError`], also when there is none.
+    pub async fn open_existing(url: &Url) -> Result<Self, OpenError> {
+        Self::open_with(url, false).await
+    }
+
+    async fn open_with(url: &Url, create: bool) -> Result<Self, OpenError> {
+        let path = store_path(url);
+        let unusable = |reason: String| OpenError::Unusable { path: path.clone(), reason };
+        if create {
+            prepare_folder(&path).map_err(|error| unusable(format!("{error:#}")))?;
+        } else if !path.exists() {
+            return Err(unusable("there is none yet: `edgar-watch run` or `once` creates it".to_owned()));
+        }
+        sqlx::any::install_default_drivers();
+        let mut connect = url.clone();
+        connect.set_query(Some(if create { "mode=rwc" } else { "mode=rw" }));
+        let options: AnyConnectOptions =
+            connect.as_str().parse().map_err(|error: sqlx::Error| unusable(error.to_string()))?;
+        let pool = AnyPoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(30))
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    for pragma in [
+                        "PRAGMA busy_timeout = 10000",
+                        "PRAGMA journal_mode = WAL",
+                        "PRAGMA synchronous = FULL",
+                        "PRAGMA foreign_keys = ON",
+                    ] {
+                        sqlx::raw_sql(pragma).execute(&mut *connection).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await
+            .map_err(|error| unusable(explain(&error)))?;
+        let store = Self { pool, path: path.clone() };
+        store.refuse_newer().await?;
+        if create {
+            SQLITE_MIGRATIONS.run(&store.pool).await.map_err(|error| unusable(explain_migration(&error)))?;
+        }
+        Ok(store)
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Closes every connection; the write-ahead log is folded in.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// The size of the store on disk, the write-ahead log included.
+    pub fn size_bytes(&self) -> u64 {
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        size(&self.path) + size(&self.path.with_extension("db-wal"))
+    }
+
+    /// Writes a copy of the whole store to a file that does not exist yet.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub async fn copy_to(&self, path: &Path) -> anyhow::Result<()> {
+        sqlx::query("VACUUM INTO $1")
+            .bind(path.to_string_lossy().into_owned())
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "copy"))?;
+        Ok(())
+    }
+
+    async fn refuse_newer(&self) -> Result<(), OpenError> {
+        let known = SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        // A store without the table of migrations is new.
+        let found: Result<(Option<i64>,), _> =
+            sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&self.pool).await;
+        match found {
+            Ok((Some(found),)) if found > known => Err(OpenError::Newer { path: self.path.clone(), found, known }),
+            Ok(_) => Ok(()),
+            Err(error) if error.to_string().contains("no such table") => Ok(()),
+            Err(error) => Err(OpenError::Unusable { path: self.path.clone(), reason: explain(&error) }),
+        }
+    }
+
+    async fn begin_write(&self) -> anyhow::Result<Transaction<'static, Any>> {
+        self.pool.begin_with(BEGIN_WRITE).await.map_err(|error| self.failed(&error, "begin"))
+    }
+
+    async fn commit(&self, transaction: Transaction<'static, Any>) -> anyhow::Result<()> {
+        transaction.commit().await.map_err(|error| self.failed(&error, "commit"))
+    }
+
+    fn failed(&self, error: &sqlx::Error, what: &str) -> anyhow::Error {
+        anyhow::Error::new(StoreError { path: self.path.clone(), what: what.to_owned(), reason: explain(error) })
+    }
+}
+
+/// A statement that failed on an open store.
+#[derive(Debug, thiserror::Error)]
+#[error("store {}: {what}: {reason}", path.display())]
+pub struct StoreError {
+    path: PathBuf,
+    what: String,
+    reason: String,
+}
+
+/// A lock that says "one process polls and delivers on this store". It goes with the process, however that ends.
+#[derive(Debug)]
+pub struct StoreLock {
+    _file: std::fs::File,
+}
+
+/// Takes the lock; `None` when another process holds it.
+///
+/// # Errors
+/// When the lock file cannot be made.
+pub fn try_lock(store_url: &Url) -> anyhow::Result<Option<StoreLock>> {
+    let path = store_path(store_url).with_extension("lock");
+    prepare_folder(&path)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("lock file {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(StoreLock { _file: file })),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => bail!("lock file {}: {error}", path.display()),
+    }
+}
+
+fn store_path(url: &Url) -> PathBuf {
+    // The path was made from a file path, so it converts back.
+    Url::parse(&format!("file://{}", url.path()))
+        .ok()
+        .and_then(|url| url.to_file_path().ok())
+        .unwrap_or_else(|| PathBuf::from(url.path()))
+}
+
+fn prepare_folder(file: &Path) -> anyhow::Result<()> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))
+}
+
+/// SQLite's words, with what to do where a person can do something.
+fn explain(error: &sqlx::Error) -> String {
+    let words = match error {
+        sqlx::Error::Database(error) => error.message().to_owned(),
+        other => other.to_string(),
+    };
+    let advice = if words.contains("readonly") {
+        ": the file or its folder may not be written by this user"
+    } else if words.contains("unable to open database file") {
+        ": its folder is missing or may not be written by this user"
+    } else if words.contains("disk is full") || words.contains("disk I/O") {
+        ": make room on its disk"
+    } else if words.contains("malformed") || words.contains("not a database") {
+        ": the file is damaged, restore it from a backup"
+    } else {
+        ""
+    };
+    format!("{words}{advice}")
+}
+
+fn explain_migration(error: &sqlx::migrate::MigrateError) -> String {
+    match error {
+        sqlx::migrate::MigrateError::Execute(error) => explain(error),
+        other => other.to_string(),
+    }
+}
+
+fn to_micros(instant: DateTime<Utc>) -> i64 {
+    instant.timestamp_micros()
+}
+
+fn from_micros(micros: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}

@@ -1,0 +1,514 @@
+//! Alerts, notices and the messages that carry them.
+
+use chrono::{DateTime, Utc};
+use sqlx::AnyConnection;
+
+use super::{Store, from_micros, to_micros};
+use crate::edgar::ids::AccessionNumber;
+
+/// An alert as stored: all that a mail is written from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRow {
+    /// Made from the accession number.
+    pub id: String,
+    /// The filing.
+    pub accession: AccessionNumber,
+    /// When it was raised.
+    pub created_at: DateTime<Utc>,
+    /// The alert as JSON.
+    pub content: String,
+}
+
+/// One recipient's share of an alert, and the message that will carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNotice {
+    /// Who is told.
+    pub recipient: String,
+    /// The subscriptions that asked for it.
+    pub subscriptions: Vec<String>,
+    /// The mail's identity, which depends only on alert and recipient.
+    pub message_id: String,
+    /// The mail's subject, for lists.
+    pub subject: String,
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageState {
+    /// To be sent, now or later.
+    Waiting,
+    /// The relay took it.
+    Sent,
+    /// Refused for good, or too old: a person decides.
+    SetAside,
+    /// A person gave it up.
+    Dropped,
+}
+
+impl MessageState {
+    /// The word in the store and in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::SetAside => "set_aside",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "sent" => Self::Sent,
+            "set_aside" => Self::SetAside,
+            "dropped" => Self::Dropped,
+            _ => Self::Waiting,
+        }
+    }
+}
+
+/// A message whose time has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueMessage {
+    /// Its number in the outbox.
+    pub id: i64,
+    /// The mail's identity.
+    pub message_id: String,
+    /// Where it goes.
+    pub recipient: String,
+    /// When it was put in the outbox.
+    pub created_at: DateTime<Utc>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The mail, once frozen.
+    pub bytes: Option<Vec<u8>>,
+    /// The alert it carries and the subscriptions that asked for it; `None` for mail to the owner.
+    pub notice: Option<(String, Vec<String>)>,
+}
+
+/// A message in a list for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its number in the outbox.
+    pub id: i64,
+    /// The mail's identity.
+    pub message_id: String,
+    /// Where it goes.
+    pub recipient: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it was put in the outbox.
+    pub created_at: DateTime<Utc>,
+    /// Where it stands.
+    pub state: MessageState,
+    /// When it is tried next, while it waits.
+    pub next_try_at: DateTime<Utc>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The relay's last words.
+    pub last_reply: Option<String>,
+    /// When the final word came.
+    pub final_at: Option<DateTime<Utc>>,
+}
+
+/// Who was told of an alert, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeRow {
+    /// Who.
+    pub recipient: String,
+    /// By which way.
+    pub channel: String,
+    /// The subscriptions that asked for it.
+    pub subscriptions: Vec<String>,
+    /// The message that carries it.
+    pub message: MessageRow,
+}
+
+/// How many messages stand in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MessageTotals {
+    /// To be sent.
+    pub waiting: i64,
+    /// Taken by the relay.
+    pub sent: i64,
+    /// Awaiting a person.
+    pub set_aside: i64,
+    /// Given up by a person.
+    pub dropped: i64,
+}
+
+type MessageColumns = (i64, String, String, String, i64, String, i64, i64, Option<String>, Option<i64>);
+
+const MESSAGE_COLUMNS: &str = "id, message_id, recipient, subject, created_at, state, next_try_at, attempts, \
+                               last_reply, final_at";
+
+fn message_row(columns: MessageColumns) -> MessageRow {
+    let (id, message_id, recipient, subject, created_at, state, next_try_at, attempts, last_reply, final_at) = columns;
+    MessageRow {
+        id,
+        message_id,
+        recipient,
+        subject,
+        created_at: from_micros(created_at),
+        state: MessageState::parse(&state),
+        next_try_at: from_micros(next_try_at),
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        last_reply,
+        final_at: final_at.map(from_micros),
+    }
+}
+
+impl Store {
+    /// Writes an alert, its notices and one message for each. What is there already stays as it is.
+    pub(super) async fn insert_alert(
+        &self,
+        connection: &mut AnyConnection,
+        alert: &AlertRow,
+        notices: &[NewNotice],
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "INSERT INTO alerts (id, accession, created_at, content) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(alert.id.clone())
+        .bind(alert.accession.as_i64())
+        .bind(to_micros(alert.created_at))
+        .bind(alert.content.clone())
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| self.failed(&error, "record an alert"))?;
+        for notice in notices {
+            self.insert_notice(connection, alert, notice).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_notice(
+        &self,
+        connection: &mut AnyConnection,
+        alert: &AlertRow,
+        notice: &NewNotice,
+    ) -> anyhow::Result<()> {
+        let told: Option<(i64,)> =
+            sqlx::query_as("SELECT message FROM notices WHERE alert = $1 AND recipient = $2 AND channel = 'mail'")
+                .bind(alert.id.clone())
+                .bind(notice.recipient.clone())
+                .fetch_optional(&mut *connection)
+                .await
+                .map_err(|error| self.failed(&error, "look up a notice"))?;
+        if told.is_some() {
+            return Ok(());
+        }
+        let message = self
+            .insert_message(connection, &notice.message_id, &notice.recipient, &notice.subject, alert.created_at, None)
+            .await?;
+        sqlx::query(
+            "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message)
+             VALUES ($1, $2, 'mail', $3, $4, $5)",
+        )
+        .bind(alert.id.clone())
+        .bind(notice.recipient.clone())
+        .bind(serde_json::to_string(&notice.subscriptions)?)
+        .bind(to_micros(alert.created_at))
+        .bind(message)
+        .execute(&mut *connection)
+        .await
+        .map_err(|error| self.failed(&error, "record a notice"))?;
+        Ok(())
+    }
+
+    async fn insert_message(
+        &self,
+        connection: &mut AnyConnection,
+        message_id: &str,
+        recipient: &str,
+        subject: &str,
+        now: DateTime<Utc>,
+        bytes: Option<Vec<u8>>,
+    ) -> anyhow::Result<i64> {
+        let (id,): (i64,) = sqlx::query_as(
+            "INSERT INTO messages (message_id, recipient, subject, created_at, state, next_try_at, bytes)
+             VALUES ($1, $2, $3, $4, 'waiting', $4, $5) RETURNING id",
+        )
+        .bind(message_id.to_owned())
+        .bind(recipient.to_owned())
+        .bind(subject.to_owned())
+        .bind(to_micros(now))
+        .bind(bytes)
+        .fetch_one(connection)
+        .await
+        .map_err(|error| self.failed(&error, "record a message"))?;
+        Ok(id)
+    }
+
+    /// Puts a finished mail in the outbox: one to the owner, which carries no notice.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn enqueue_mail(
+        &self,
+        message_id: &str,
+        recipient: &str,
+        subject: &str,
+        bytes: Vec<u8>,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<i64> {
+        let mut transaction = self.begin_write().await?;
+        let id = self.insert_message(&mut transaction, message_id, recipient, subject, now, Some(bytes)).await?;
+        self.commit(transaction).await?;
+        Ok(id)
+    }
+
+    /// Messages whose time has come, in the order they were put in.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn due_messages(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<DueMessage>> {
+        type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, Option<String>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT due.id, due.message_id, due.recipient, due.created_at, due.attempts, due.bytes,
+                    notices.alert, notices.subscriptions
+             FROM (SELECT * FROM messages WHERE state = 'waiting' AND next_try_at <= $1 ORDER BY id LIMIT $2) AS due
+             LEFT JOIN notices ON notices.message = due.id
+             ORDER BY due.id",
+        )
+        .bind(to_micros(now))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the outbox"))?;
+        rows.into_iter()
+            .map(|(id, message_id, recipient, created_at, attempts, bytes, alert, subscriptions)| {
+                let notice = match (alert, subscriptions) {
+                    (Some(alert), Some(subscriptions)) => Some((alert, serde_json::from_str(&subscriptions)?)),
+                    _ => None,
+                };
+                Ok(DueMessage {
+                    id,
+                    message_id,
+                    recipient,
+                    created_at: from_micros(created_at),
+                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                    bytes,
+                    notice,
+                })
+            })
+            .collect()
+    }
+
+    /// When the next waiting message is due, if any waits.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn next_message_due(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let (next,): (Option<i64>,) = sqlx::query_as("SELECT MIN(next_try_at) FROM messages WHERE state = 'waiting'")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the outbox"))?;
+        Ok(next.map(from_micros))
+    }
+
+    /// Keeps the exact bytes of a mail before its first attempt, so that every attempt sends the same.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn freeze_message(&self, id: i64, bytes: &[u8]) -> anyhow::Result<()> {
+        sqlx::query("UPDATE messages SET bytes = $2 WHERE id = $1 AND bytes IS NULL")
+            .bind(id)
+            .bind(bytes.to_vec())
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "freeze a message"))?;
+        Ok(())
+    }
+
+    /// Puts a message off after a temporary failure.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn postpone_message(&self, id: i64, reply: &str, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE messages SET attempts = attempts + 1, last_reply = $2, next_try_at = $3
+             WHERE id = $1 AND state = 'waiting'",
+        )
+        .bind(id)
+        .bind(reply.to_owned())
+        .bind(to_micros(next_try_at))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "postpone a message"))?;
+        Ok(())
+    }
+
+    /// Records the final word on a message. Its bytes are dropped once the relay has it; what is set aside keeps
+    /// them, since a person may send it again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn finish_message(
+        &self,
+        id: i64,
+        state: MessageState,
+        reply: &str,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE messages SET attempts = attempts + 1, state = $2, last_reply = $3, final_at = $4,
+                    bytes = CASE WHEN $2 = 'set_aside' THEN bytes ELSE NULL END
+             WHERE id = $1 AND state = 'waiting'",
+        )
+        .bind(id)
+        .bind(state.as_str().to_owned())
+        .bind(reply.to_owned())
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "record a final word"))?;
+        Ok(())
+    }
+
+    /// Lets a message that was set aside, or waits, be tried now. `false` when there is no such message.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn retry_message(&self, id: i64, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        // Its age counts anew, or it would be set aside again at once.
+        let done = sqlx::query(
+            "UPDATE messages SET state = 'waiting', next_try_at = $2, created_at = $2, final_at = NULL
+             WHERE id = $1 AND state IN ('waiting', 'set_aside')",
+        )
+        .bind(id)
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "retry a message"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Gives a message up. `false` when there is no such message, or it was sent.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn drop_message(&self, id: i64, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE messages SET state = 'dropped', final_at = $2, bytes = NULL
+             WHERE id = $1 AND state IN ('waiting', 'set_aside')",
+        )
+        .bind(id)
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "drop a message"))?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// One message and, while they are kept, its bytes.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn message(&self, id: i64) -> anyhow::Result<Option<(MessageRow, Option<Vec<u8>>)>> {
+        let bytes: Option<(Option<Vec<u8>>,)> = sqlx::query_as("SELECT bytes FROM messages WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read a message"))?;
+        let Some((bytes,)) = bytes else { return Ok(None) };
+        let statement = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = $1");
+        let columns: MessageColumns = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(id)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read a message"))?;
+        Ok(Some((message_row(columns), bytes)))
+    }
+
+    /// Messages that wait or were set aside, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open_messages(&self) -> anyhow::Result<Vec<MessageRow>> {
+        let statement =
+            format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE state IN ('waiting', 'set_aside') ORDER BY id");
+        let rows: Vec<MessageColumns> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "list the outbox"))?;
+        Ok(rows.into_iter().map(message_row).collect())
+    }
+
+    /// How many messages stand in each state.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn count_messages(&self) -> anyhow::Result<MessageTotals> {
+        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT state, COUNT(*) FROM messages GROUP BY state")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "count the outbox"))?;
+        let mut totals = MessageTotals::default();
+        for (state, n) in rows {
+            match MessageState::parse(&state) {
+                MessageState::Waiting => totals.waiting += n,
+                MessageState::Sent => totals.sent += n,
+                MessageState::SetAside => totals.set_aside += n,
+                MessageState::Dropped => totals.dropped += n,
+            }
+        }
+        Ok(totals)
+    }
+
+    /// One alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alert(&self, id: &str) -> anyhow::Result<Option<AlertRow>> {
+        let row: Option<(String, i64, i64, String)> =
+            sqlx::query_as("SELECT id, accession, created_at, content FROM alerts WHERE id = $1")
+                .bind(id.to_owned())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error, "read an alert"))?;
+        Ok(row.and_then(alert_row))
+    }
+
+    /// Alerts raised since an instant, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn alerts_since(&self, since: DateTime<Utc>) -> anyhow::Result<Vec<AlertRow>> {
+        let rows: Vec<(String, i64, i64, String)> = sqlx::query_as(
+            "SELECT id, accession, created_at, content FROM alerts WHERE created_at >= $1 ORDER BY created_at, id",
+        )
+        .bind(to_micros(since))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "list alerts"))?;
+        Ok(rows.into_iter().filter_map(alert_row).collect())
+    }
+
+    /// Who was told of an alert.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn notices_of(&self, alert: &str) -> anyhow::Result<Vec<NoticeRow>> {
+        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
+            "SELECT recipient, channel, subscriptions, message FROM notices WHERE alert = $1 ORDER BY recipient",
+        )
+        .bind(alert.to_owned())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "list notices"))?;
+        let mut notices = Vec::with_capacity(rows.len());
+        for (recipient, channel, subscriptions, message) in rows {
+            if let Some((message, _)) = self.message(message).await? {
+                let subscriptions = serde_json::from_str(&subscriptions)?;
+                notices.push(NoticeRow { recipient, channel, subscriptions, message });
+            }
+        }
+        Ok(notices)
+    }
+}
+
+fn alert_row((id, accession, created_at, content): (String, i64, i64, String)) -> Option<AlertRow> {
+    let accession = AccessionNumber::from_i64(accession)?;
+    Some(AlertRow { id, accession, created_at: from_micros(created_at), content })
+}
