@@ -1,0 +1,196 @@
+//! What one filing gives cause for, and who is to be told. Values in, values out.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use crate::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent, default_alert};
+use crate::edgar::feed::Filer;
+use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
+
+/// Why subscribers are written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The filing was read and reports something new.
+    Reading,
+    /// Its items name a listing notice and it cannot be read yet.
+    NotReadable,
+}
+
+/// All that a mail is written from, kept in the store until every mail is out and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Made from the accession number, never from a row.
+    pub id: String,
+    /// Why it was raised.
+    pub purpose: Purpose,
+    /// The filing.
+    pub accession: AccessionNumber,
+    /// Its form.
+    pub form: FormType,
+    /// Its filers, the watched one first.
+    pub filers: Vec<Filer>,
+    /// The first filer's ticker, where it is known.
+    pub ticker: Option<String>,
+    /// 8-K items.
+    pub items: Vec<ItemNumber>,
+    /// The date EDGAR gives it.
+    pub filing_date: NaiveDate,
+    /// When EDGAR accepted it.
+    pub accepted_at: DateTime<Utc>,
+    /// When it was first seen here.
+    pub seen_at: DateTime<Utc>,
+    /// When it was read, or given this notice.
+    pub read_at: DateTime<Utc>,
+    /// What it reports, new and history.
+    pub events: Vec<ListingEvent>,
+    /// The documents that were read, with the name of each and the address for people.
+    pub documents: Vec<AlertDocument>,
+    /// The filing's index page.
+    pub index_url: Url,
+    /// Anything that could change the reading: documents cut at the limit, a file cut short.
+    pub caveats: Vec<String>,
+}
+
+/// A document behind an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertDocument {
+    /// `EX-99.1` ...
+    pub document_type: String,
+    /// Where a person can read it; absent for filings without file names.
+    pub url: Option<Url>,
+}
+
+impl Alert {
+    /// The events that are the filing's own news.
+    pub fn news(&self) -> impl Iterator<Item = &ListingEvent> {
+        self.events.iter().filter(|event| event.status == EventStatus::New)
+    }
+
+    /// What it retells.
+    pub fn history(&self) -> impl Iterator<Item = &ListingEvent> {
+        self.events.iter().filter(|event| event.status == EventStatus::History)
+    }
+
+    /// The kinds of its news, each once, in the order of the vocabulary.
+    pub fn kinds(&self) -> Vec<EventKind> {
+        EventKind::ALL.into_iter().filter(|kind| self.news().any(|event| event.kind == *kind)).collect()
+    }
+}
+
+/// The id of a filing's alert.
+pub fn alert_id(accession: AccessionNumber, purpose: Purpose) -> String {
+    match purpose {
+        Purpose::Reading => accession.to_string(),
+        Purpose::NotReadable => format!("{accession}.unread"),
+    }
+}
+
+/// A mail's identity without its angle brackets: made from alert and recipient alone, so that a repeat is recognised.
+pub fn message_id(alert_id: &str, recipient: &str) -> String {
+    let digest = Sha256::digest(format!("{alert_id}\n{}", recipient.to_lowercase()));
+    let hex: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("{alert_id}.{hex}@{MESSAGE_ID_DOMAIN}")
+}
+
+/// The thread that all mails on one filing belong to, without angle brackets.
+pub fn thread_id(accession: AccessionNumber) -> String {
+    format!("{accession}@{MESSAGE_ID_DOMAIN}")
+}
+
+/// Not a host: identity must not change with the relay or the sender's address.
+const MESSAGE_ID_DOMAIN: &str = "alerts.edgar-watch";
+
+/// Which kinds of news a subscription asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KindFilter {
+    /// The default alert.
+    Default,
+    /// The default alert, and these kinds.
+    DefaultOr(Vec<EventKind>),
+    /// These kinds.
+    Of(Vec<EventKind>),
+    /// Every kind.
+    Any,
+}
+
+/// Which news a subscription asks for. A part that is `None` does not filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionFilter {
+    /// By kind.
+    pub kinds: KindFilter,
+    /// By basis: at least one of these.
+    pub bases: Option<Vec<Basis>>,
+    /// By exchange.
+    pub exchanges: Option<Vec<Exchange>>,
+}
+
+impl SubscriptionFilter {
+    /// Whether an event is asked for. History never is.
+    pub fn matches(&self, event: &ListingEvent) -> bool {
+        let by_default = || default_alert(std::slice::from_ref(event));
+        let kind = match &self.kinds {
+            KindFilter::Default => by_default(),
+            KindFilter::DefaultOr(kinds) => by_default() || kinds.contains(&event.kind),
+            KindFilter::Of(kinds) => kinds.contains(&event.kind),
+            KindFilter::Any => true,
+        };
+        event.status == EventStatus::New
+            && kind
+            && self.bases.as_ref().is_none_or(|bases| event.bases.iter().any(|basis| bases.contains(basis)))
+            && self.exchanges.as_ref().is_none_or(|exchanges| exchanges.contains(&event.exchange))
+    }
+}
+
+/// A subscription whose issuers are known by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedSubscription {
+    /// Stands for it in store and mail.
+    pub name: String,
+    /// Who is mailed.
+    pub recipient: String,
+    /// Whose filings; `None` is every issuer's.
+    pub issuers: Option<Vec<Cik>>,
+    /// Which news.
+    pub filter: SubscriptionFilter,
+}
+
+impl ResolvedSubscription {
+    fn covers(&self, filers: &[Filer]) -> bool {
+        self.issuers.as_ref().is_none_or(|issuers| filers.iter().any(|filer| issuers.contains(&filer.cik)))
+    }
+}
+
+/// Who is told of an alert: each recipient once, with the names of all subscriptions that ask for it. That a filing
+/// cannot be read yet is told to everyone who would be told of its issuer.
+pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Vec<String>> {
+    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for subscription in subscriptions.iter().filter(|subscription| subscription.covers(&alert.filers)) {
+        let asked = match alert.purpose {
+            Purpose::NotReadable => true,
+            Purpose::Reading => alert.news().any(|event| subscription.filter.matches(event)),
+        };
+        if asked {
+            told.entry(subscription.recipient.clone()).or_default().push(subscription.name.clone());
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_id_depends_on_alert_and_recipient_only() {
+        let accession: AccessionNumber = "0009990001-26-000007".parse().expect("an accession number");
+        let id = alert_id(accession, Purpose::Reading);
+        assert_eq!(message_id(&id, "Desk@example.com"), message_id(&id, "desk@example.com"));
+        assert_ne!(message_id(&id, "desk@example.com"), message_id(&id, "ops@example.com"));
+        assert_ne!(message_id(&id, "a@b"), message_id(&alert_id(accession, Purpose::NotReadable), "a@b"));
+    }
+}

@@ -1,0 +1,106 @@
+//! The configuration as written: every key optional, unknown ones refused, nothing checked.
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawConfig {
+    pub(super) edgar: RawEdgar,
+    pub(super) watch: RawWatch,
+    pub(super) poll: RawPoll,
+    pub(super) store: RawStore,
+    pub(super) mail: RawMail,
+    pub(super) log: RawLog,
+    pub(super) subscription: Vec<RawSubscription>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawEdgar {
+    pub(super) user_agent: Option<String>,
+    pub(super) www_url: Option<String>,
+    pub(super) data_url: Option<String>,
+    pub(super) max_requests_per_second: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawWatch {
+    pub(super) issuers: Option<Vec<String>>,
+    pub(super) forms: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawPoll {
+    pub(super) interval: Option<String>,
+    pub(super) off_hours_interval: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawStore {
+    pub(super) url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMail {
+    pub(super) from: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) transport: Option<String>,
+    pub(super) folder: Option<String>,
+    pub(super) give_up_after: Option<String>,
+    pub(super) smtp: RawSmtp,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSmtp {
+    pub(super) host: Option<String>,
+    pub(super) port: Option<i64>,
+    pub(super) tls: Option<String>,
+    pub(super) ca_file: Option<String>,
+    pub(super) username: Option<String>,
+    pub(super) password_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub(super) level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawSubscription {
+    pub(super) email: Option<String>,
+    pub(super) issuers: Option<Vec<String>>,
+    pub(super) kinds: Option<Vec<String>>,
+    pub(super) bases: Option<Vec<String>>,
+    pub(super) exchanges: Option<Vec<String>>,
+    pub(super) delivery: Option<String>,
+}
+
+/// Reads the text; the error begins with line and column.
+pub(super) fn parse(text: &str) -> Result<RawConfig, String> {
+    toml::from_str(text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let before = text.get(..start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("{line}:{column}: {}", explain(error.message()))
+    })
+}
+
+/// serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, with the nearest key.
+fn explain(message: &str) -> String {
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match (message.starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((unknown, known))) => match crate::suggest::nearest(unknown, known.iter().copied()) {
+            Some(near) => format!("unknown key \"{unknown}\", did you mean \"{near}\"?"),
+            None => format!("unknown key \"{unknown}\", expected one of {}", known.join(", ")),
+        },
+        _ => message.to_owned(),
+    }
+}

@@ -1,0 +1,506 @@
+//! The configuration as checked: what the rest of the program works with.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use lettre::message::Mailbox;
+use url::Url;
+
+use super::raw::{RawConfig, RawMail, RawSmtp, RawSubscription};
+use crate::alert::{KindFilter, SubscriptionFilter};
+use crate::classify::{Basis, EventKind, Exchange};
+use crate::edgar::client::is_loopback;
+use crate::edgar::ids::{Cik, FormType};
+use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
+use crate::edgar::tickers::normalise_ticker;
+
+/// Everything configured, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name and contact told to EDGAR.
+    pub user_agent: String,
+    /// Feeds, Archives, ticker map.
+    pub www_url: Url,
+    /// `submissions/`.
+    pub data_url: Url,
+    /// How fast EDGAR is asked.
+    pub pace: Pace,
+    /// What is watched.
+    pub watch: WatchSettings,
+    /// How often.
+    pub poll: PollSettings,
+    /// `sqlite://` URL of the store, its path absolute.
+    pub store_url: Url,
+    /// How mail goes out.
+    pub mail: MailSettings,
+    /// Least severe level logged, unless `RUST_LOG` says otherwise.
+    pub log_level: tracing::Level,
+    /// Who gets what.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A line of the watchlist, or of a subscription's issuers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IssuerKey {
+    /// `*`: every issuer.
+    All,
+    /// One issuer by its number.
+    Cik(Cik),
+    /// One issuer by its ticker, normalised; resolved once and pinned to its CIK.
+    Ticker(String),
+}
+
+/// What is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Whose filings are read.
+    pub issuers: Vec<IssuerKey>,
+    /// Which forms are read, exactly.
+    pub forms: Vec<FormType>,
+}
+
+/// How often the feed is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PollSettings {
+    /// While EDGAR accepts filings.
+    pub interval: Duration,
+    /// At other times.
+    pub off_hours_interval: Duration,
+}
+
+/// How mail goes out.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// The sender.
+    pub from: Mailbox,
+    /// Who is told when something needs a person.
+    pub owner: Mailbox,
+    /// The way out.
+    pub transport: Transport,
+    /// How long delivery is tried before a message is set aside.
+    pub give_up_after: Duration,
+}
+
+/// The way mail leaves.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// To a relay.
+    Smtp(SmtpSettings),
+    /// Through the system's `sendmail` program.
+    Sendmail,
+    /// One `.eml` file per mail.
+    Folder(FolderSettings),
+}
+
+/// A folder of mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderSettings {
+    /// Created when missing.
+    pub path: PathBuf,
+}
+
+/// A relay.
+#[derive(Debug, Clone)]
+pub struct SmtpSettings {
+    /// Its name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether and how the connection is encrypted.
+    pub tls: SmtpTls,
+    /// PEM file of the CA to trust instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Name and file of the password.
+    pub login: Option<(String, PathBuf)>,
+}
+
+/// Encryption towards the relay. Never opportunistic: what is configured happens or no mail is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// In the clear.
+    None,
+    /// STARTTLS, required (RFC 3207).
+    Starttls,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+}
+
+/// One `[[subscription]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Stands for it in the store and in mails: `config:` and its place in the file, from 1.
+    pub name: String,
+    /// Who is mailed.
+    pub email: String,
+    /// Whose filings.
+    pub issuers: Vec<IssuerKey>,
+    /// Which events.
+    pub filter: SubscriptionFilter,
+}
+
+impl Settings {
+    /// The longest interval between two polls, after which a missing poll is worth a word.
+    pub fn slowest_poll(&self) -> Duration {
+        self.poll.interval.max(self.poll.off_hours_interval)
+    }
+}
+
+/// Collects faults, so that one run shows all of them.
+struct Checker<'a> {
+    folder: &'a Path,
+    faults: Vec<String>,
+}
+
+impl Checker<'_> {
+    fn fault(&mut self, fault: impl Into<String>) {
+        self.faults.push(fault.into());
+    }
+
+    fn keep<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|fault| self.fault(fault)).ok()
+    }
+
+    fn duration(&mut self, key: &str, text: Option<&str>, default: &str, least: Duration) -> Duration {
+        let text = text.unwrap_or(default);
+        match humantime::parse_duration(text) {
+            Ok(duration) if duration >= least => duration,
+            Ok(_) => {
+                self.fault(format!("{key}: expected at least {}, found \"{text}\"", humantime::format_duration(least)));
+                least
+            }
+            Err(_) => {
+                self.fault(format!("{key}: expected a duration such as \"60s\", found \"{text}\""));
+                least
+            }
+        }
+    }
+
+    fn url(&mut self, key: &str, text: &str) -> Option<Url> {
+        let result = match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") => {
+                Err(format!("{key}: expected a http or https URL, found \"{text}\""))
+            }
+            Ok(url) if url.host().is_none() || !url.username().is_empty() || url.query().is_some() => {
+                Err(format!("{key}: expected a bare host such as \"https://www.sec.gov\", found \"{}\"", mask(&url)))
+            }
+            Ok(url) => Ok(url),
+            Err(error) => Err(format!("{key}: expected a URL, found \"{text}\": {error}")),
+        };
+        self.keep(result)
+    }
+
+    fn mailbox(&mut self, key: &str, text: Option<&str>, example: &str) -> Option<Mailbox> {
+        let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+            self.fault(format!("{key} is missing (example: \"{example}\")"));
+            return None;
+        };
+        let result = Mailbox::from_str(text)
+            .map_err(|error| format!("{key}: expected a mail address, found \"{text}\": {error}"));
+        self.keep(result)
+    }
+
+    fn path(&self, text: &str) -> PathBuf {
+        self.folder.join(text)
+    }
+}
+
+/// A URL without its secrets, for messages.
+pub(crate) fn mask(url: &Url) -> String {
+    let mut url = url.clone();
+    if url.password().is_some() {
+        // Only fails for URLs that cannot hold a password, and this one does.
+        let _ = url.set_password(Some("***"));
+    }
+    url.to_string()
+}
+
+pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<String>> {
+    let mut checker = Checker { folder, faults: Vec::new() };
+    let user_agent = check_user_agent(&mut checker, raw.edgar.user_agent.as_deref());
+    let www_url = checker.url("edgar.www_url", raw.edgar.www_url.as_deref().unwrap_or("https://www.sec.gov"));
+    let data_url = checker.url("edgar.data_url", raw.edgar.data_url.as_deref().unwrap_or("https://data.sec.gov"));
+    let pace = check_pace(&mut checker, raw.edgar.max_requests_per_second, [www_url.as_ref(), data_url.as_ref()]);
+    let watch = WatchSettings {
+        issuers: check_issuers(&mut checker, "watch.issuers", raw.watch.issuers.as_deref()),
+        forms: check_forms(&mut checker, raw.watch.forms.as_deref()),
+    };
+    let poll = PollSettings {
+        interval: checker.duration("poll.interval", raw.poll.interval.as_deref(), "10s", Duration::from_secs(1)),
+        off_hours_interval: checker.duration(
+            "poll.off_hours_interval",
+            raw.poll.off_hours_interval.as_deref(),
+            "10m",
+            Duration::from_secs(1),
+        ),
+    };
+    let store_url = check_store(&mut checker, raw.store.url.as_deref());
+    let mail = check_mail(&mut checker, &raw.mail);
+    let log_level = raw.log.level.as_deref().map_or(Ok(tracing::Level::INFO), |level| {
+        level
+            .parse()
+            .map_err(|_| format!("log.level: expected one of error, warn, info, debug, trace, found \"{level}\""))
+    });
+    let log_level = checker.keep(log_level);
+    let subscriptions: Vec<Subscription> = raw
+        .subscription
+        .iter()
+        .enumerate()
+        .filter_map(|(index, subscription)| check_subscription(&mut checker, index, subscription))
+        .collect();
+
+    match (user_agent, www_url, data_url, store_url, mail, log_level) {
+        (Some(user_agent), Some(www_url), Some(data_url), Some(store_url), Some(mail), Some(log_level))
+            if checker.faults.is_empty() =>
+        {
+            Ok(Settings { user_agent, www_url, data_url, pace, watch, poll, store_url, mail, log_level, subscriptions })
+        }
+        _ => Err(checker.faults),
+    }
+}
+
+fn check_user_agent(checker: &mut Checker, user_agent: Option<&str>) -> Option<String> {
+    const EXAMPLE: &str = "(example: \"Example Research ops@example.com\")";
+    let user_agent = user_agent.unwrap_or_default().trim();
+    let result = if user_agent.is_empty() {
+        Err(format!("edgar.user_agent is missing: EDGAR refuses clients that name no contact {EXAMPLE}"))
+    } else if !user_agent
+        .split_whitespace()
+        .any(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric()).parse::<lettre::Address>().is_ok())
+    {
+        Err(format!("edgar.user_agent: expected a name and an e-mail address {EXAMPLE}, found \"{user_agent}\""))
+    } else if !user_agent.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        Err(format!("edgar.user_agent: expected printable ASCII only, found \"{user_agent}\""))
+    } else {
+        Ok(user_agent.to_owned())
+    };
+    checker.keep(result)
+}
+
+/// The ceiling binds when any configured host is under sec.gov; a mirror of one's own may be asked at any rate.
+fn check_pace(checker: &mut Checker, rate: Option<i64>, urls: [Option<&Url>; 2]) -> Pace {
+    const KEY: &str = "edgar.max_requests_per_second";
+    let under_sec = urls
+        .into_iter()
+        .flatten()
+        .filter_map(Url::host_str)
+        .any(|host| host == "sec.gov" || host.ends_with(".sec.gov"));
+    let rate = rate.unwrap_or(5);
+    let per_second = match u32::try_from(rate) {
+        Ok(per_second @ 1..=100_000) if !under_sec || per_second <= SEC_MAX_PER_SECOND => per_second,
+        _ if under_sec => {
+            checker.fault(format!("{KEY}: expected 1 to {SEC_MAX_PER_SECOND} under sec.gov, found {rate}"));
+            1
+        }
+        _ => {
+            checker.fault(format!("{KEY}: expected 1 to 100000, found {rate}"));
+            1
+        }
+    };
+    Pace::new(per_second, under_sec)
+}
+
+fn check_issuers(checker: &mut Checker, key: &str, issuers: Option<&[String]>) -> Vec<IssuerKey> {
+    let Some(issuers) = issuers.filter(|issuers| !issuers.is_empty()) else {
+        checker.fault(format!("{key} is missing: name tickers or CIKs, or \"*\" for every issuer"));
+        return Vec::new();
+    };
+    issuers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, text)| {
+            let result = parse_issuer(text).map_err(|fault| format!("{key}[{index}]: {fault}"));
+            checker.keep(result)
+        })
+        .collect()
+}
+
+/// A word that begins with a digit is meant as a CIK: no ticker does.
+fn parse_issuer(text: &str) -> Result<IssuerKey, String> {
+    let text = text.trim();
+    if text == "*" {
+        return Ok(IssuerKey::All);
+    }
+    if text.starts_with(|c: char| c.is_ascii_digit()) || text.starts_with("CIK") {
+        return text.parse().map(IssuerKey::Cik).map_err(|error: crate::edgar::ids::ParseIdError| error.to_string());
+    }
+    let ticker = normalise_ticker(text);
+    let shaped = (1..=12).contains(&ticker.len()) && ticker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if shaped {
+        Ok(IssuerKey::Ticker(ticker))
+    } else {
+        Err(format!("expected a ticker, a CIK or \"*\", found \"{text}\""))
+    }
+}
+
+fn check_forms(checker: &mut Checker, forms: Option<&[String]>) -> Vec<FormType> {
+    let Some(forms) = forms else { return vec![FormType::new("8-K"), FormType::new("8-K/A")] };
+    if forms.is_empty() {
+        checker.fault("watch.forms is empty: name at least one form, such as \"8-K\"");
+    }
+    for (index, form) in forms.iter().enumerate() {
+        if form.trim().is_empty() || !form.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+            checker.fault(format!("watch.forms[{index}]: expected a form such as \"8-K\", found \"{form}\""));
+        }
+    }
+    forms.iter().map(|form| FormType::new(form)).collect()
+}
+
+fn check_store(checker: &mut Checker, url: Option<&str>) -> Option<Url> {
+    let text = url.unwrap_or("sqlite:///var/lib/edgar-watch/state.db");
+    // `sqlite://state.db` is relative to the file: the URL syntax has no other way to say it.
+    let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) else {
+        let masked = Url::parse(text).map_or_else(|_| text.to_owned(), |url| mask(&url));
+        checker.fault(format!("store.url: expected sqlite:///path/to/state.db, found \"{masked}\""));
+        return None;
+    };
+    if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) {
+        checker.fault(format!("store.url: expected sqlite:///path/to/state.db, found \"{text}\""));
+        return None;
+    }
+    let path = checker.path(path);
+    let url = Url::from_file_path(&path).ok().and_then(|file| Url::parse(&format!("sqlite://{}", file.path())).ok());
+    checker.keep(url.ok_or_else(|| format!("store.url: \"{}\" is no usable path", path.display())))
+}
+
+fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
+    let from = checker.mailbox("mail.from", raw.from.as_deref(), "EDGAR Watch <edgar-watch@example.com>");
+    let owner = checker.mailbox("mail.owner", raw.owner.as_deref(), "ops@example.com");
+    let give_up_after =
+        checker.duration("mail.give_up_after", raw.give_up_after.as_deref(), "5d", Duration::from_secs(60));
+    let transport = match raw.transport.as_deref().unwrap_or("smtp") {
+        "smtp" => check_smtp(checker, &raw.smtp).map(Transport::Smtp),
+        "sendmail" => Some(Transport::Sendmail),
+        "folder" => {
+            let path = checker.path(raw.folder.as_deref().unwrap_or("mail"));
+            Some(Transport::Folder(FolderSettings { path }))
+        }
+        other => {
+            checker.fault(format!("mail.transport: expected smtp, sendmail or folder, found \"{other}\""));
+            None
+        }
+    };
+    Some(MailSettings { from: from?, owner: owner?, transport: transport?, give_up_after })
+}
+
+fn check_smtp(checker: &mut Checker, raw: &RawSmtp) -> Option<SmtpSettings> {
+    let host = raw.host.clone().unwrap_or_else(|| "localhost".to_owned());
+    let (tls, default_port) = match raw.tls.as_deref().unwrap_or("none") {
+        "none" => (SmtpTls::None, 25),
+        "starttls" => (SmtpTls::Starttls, 587),
+        "implicit" => (SmtpTls::Implicit, 465),
+        other => {
+            checker.fault(format!("mail.smtp.tls: expected none, starttls or implicit, found \"{other}\""));
+            return None;
+        }
+    };
+    let port = raw.port.unwrap_or(default_port);
+    let port = u16::try_from(port).ok().filter(|port| *port > 0).or_else(|| {
+        checker.fault(format!("mail.smtp.port: expected 1 to 65535, found {port}"));
+        None
+    })?;
+    let login = match (&raw.username, password_file(checker, raw.password_file.as_deref())) {
+        (Some(username), Some(file)) => Some((username.clone(), file)),
+        (Some(_), None) => {
+            checker.fault(
+                "mail.smtp.username is set without a password: set mail.smtp.password_file, or give the service the \
+                 credential smtp-password",
+            );
+            None
+        }
+        (None, _) if raw.password_file.is_some() => {
+            checker.fault("mail.smtp.password_file is set without mail.smtp.username");
+            None
+        }
+        (None, _) => None,
+    };
+    let relay = Url::parse(&format!("smtp://{host}")).ok();
+    if login.is_some() && tls == SmtpTls::None && !relay.as_ref().is_some_and(is_loopback_relay) {
+        checker.fault(format!(
+            "mail.smtp.tls is \"none\" and a password would go to \"{host}\" in the clear: set starttls or implicit"
+        ));
+    }
+    let ca_file = raw.ca_file.as_deref().map(|file| checker.path(file));
+    Some(SmtpSettings { host, port, tls, ca_file, login })
+}
+
+/// `url` keeps the hosts of schemes it does not know as they are written, addresses included.
+fn is_loopback_relay(url: &Url) -> bool {
+    is_loopback(url)
+        || url.host_str().is_some_and(|host| {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        })
+}
+
+/// The file named, or systemd's credential `smtp-password` (systemd.exec(5), LoadCredential=).
+fn password_file(checker: &Checker, named: Option<&str>) -> Option<PathBuf> {
+    if let Some(named) = named {
+        return Some(checker.path(named));
+    }
+    let credential = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join("smtp-password");
+    credential.is_file().then_some(credential)
+}
+
+fn check_subscription(checker: &mut Checker, index: usize, raw: &RawSubscription) -> Option<Subscription> {
+    let key = format!("subscription[{index}]");
+    let n_faults = checker.faults.len();
+    let email = checker.mailbox(&format!("{key}.email"), raw.email.as_deref(), "desk@example.com");
+    let all = ["*".to_owned()];
+    let issuers = check_issuers(checker, &format!("{key}.issuers"), raw.issuers.as_deref().or(Some(&all)));
+    if let Some(delivery) = raw.delivery.as_deref()
+        && delivery != "immediate"
+    {
+        checker.fault(format!("{key}.delivery: expected immediate, found \"{delivery}\""));
+    }
+    let kinds = check_kinds(checker, &key, raw.kinds.as_deref());
+    let bases = check_words(checker, &format!("{key}.bases"), raw.bases.as_deref(), &Basis::ALL);
+    let exchanges = check_words(checker, &format!("{key}.exchanges"), raw.exchanges.as_deref(), &Exchange::ALL);
+    let kinds = match kinds {
+        // Nothing asked for at all means the default alert.
+        None if bases.is_none() && exchanges.is_none() => KindFilter::Default,
+        None => KindFilter::Any,
+        Some(kinds) => kinds,
+    };
+    (checker.faults.len() == n_faults).then(|| {
+        Some(Subscription {
+            name: format!("config:{}", index + 1),
+            email: email?.email.to_string(),
+            issuers,
+            filter: SubscriptionFilter { kinds, bases, exchanges },
+        })
+    })?
+}
+
+fn check_kinds(checker: &mut Checker, key: &str, kinds: Option<&[String]>) -> Option<KindFilter> {
+    let kinds = kinds.filter(|kinds| !kinds.is_empty())?;
+    let named: Vec<String> = kinds.iter().filter(|kind| *kind != "default").cloned().collect();
+    let includes_default = named.len() < kinds.len();
+    let named = check_words(checker, &format!("{key}.kinds"), Some(&named), &EventKind::ALL).unwrap_or_default();
+    Some(match (includes_default, named.is_empty()) {
+        (true, true) => KindFilter::Default,
+        (true, false) => KindFilter::DefaultOr(named),
+        (false, _) => KindFilter::Of(named),
+    })
+}
+
+/// Words of a fixed vocabulary; `None` when the key is left out or empty and so does not filter.
+fn check_words<T: Copy + std::fmt::Display>(
+    checker: &mut Checker,
+    key: &str,
+    words: Option<&[String]>,
+    vocabulary: &[T],
+) -> Option<Vec<T>> {
+    let words = words.filter(|words| !words.is_empty())?;
+    let known: Vec<String> = vocabulary.iter().map(ToString::to_string).collect();
+    let found = words
+        .iter()
+        .enumerate()
+        .filter_map(|(index, word)| {
+            let found = known.iter().position(|known| known == word).map(|at| vocabulary[at]);
+            checker.keep(
+                found.ok_or_else(|| format!("{key}[{index}]: expected one of {}, found \"{word}\"", known.join(", "))),
+            )
+        })
+        .collect();
+    Some(found)
+}

@@ -1,0 +1,95 @@
+//! Mails as bytes (RFC 5322, MIME).
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
+
+/// What an alert's mail says in its headers besides the usual.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeHeaders {
+    /// `X-EDGAR-Accession`.
+    pub accession: String,
+    /// `X-EDGAR-CIK`.
+    pub cik: String,
+    /// `X-EDGAR-Form`.
+    pub form: String,
+    /// `X-EDGAR-Event`: kinds, comma-separated.
+    pub kinds: String,
+    /// The thread this mail belongs to, without angle brackets.
+    pub thread_id: String,
+}
+
+/// What every mail has.
+#[derive(Debug, Clone)]
+pub struct Basics<'a> {
+    /// The sender.
+    pub from: &'a Mailbox,
+    /// The recipient's bare address.
+    pub to: &'a str,
+    /// Its subject.
+    pub subject: &'a str,
+    /// Its identity, without angle brackets.
+    pub message_id: &'a str,
+    /// Its date.
+    pub date: DateTime<Utc>,
+}
+
+/// An alert's mail: text and HTML, one recipient.
+///
+/// # Errors
+/// When the recipient is no address.
+pub fn build_notice(
+    basics: &Basics<'_>,
+    headers: &NoticeHeaders,
+    text: String,
+    html: String,
+) -> anyhow::Result<Vec<u8>> {
+    let alternative = MultiPart::alternative()
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
+    let thread = format!("<{}>", headers.thread_id);
+    let mut message = start(basics)?.in_reply_to(thread.clone()).references(thread).multipart(alternative)?;
+    // The list is named after the sender's domain, as RFC 2919 has it.
+    let list_id = format!("EDGAR Watch alerts <edgar-watch.{}>", basics.from.email.domain());
+    for (name, value) in [
+        ("List-Id", list_id),
+        ("X-EDGAR-Accession", headers.accession.clone()),
+        ("X-EDGAR-CIK", headers.cik.clone()),
+        ("X-EDGAR-Form", headers.form.clone()),
+        ("X-EDGAR-Event", headers.kinds.clone()),
+    ] {
+        add_header(&mut message, name, value);
+    }
+    finish(message)
+}
+
+/// A mail of plain text: to the owner, or a test.
+///
+/// # Errors
+/// When the recipient is no address.
+pub fn build_plain(basics: &Basics<'_>, text: String) -> anyhow::Result<Vec<u8>> {
+    let message = start(basics)?.singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))?;
+    finish(message)
+}
+
+fn start(basics: &Basics<'_>) -> anyhow::Result<MessageBuilder> {
+    let to: Mailbox = basics.to.parse().with_context(|| format!("\"{}\" is no mail address", basics.to))?;
+    Ok(Message::builder()
+        .from(basics.from.clone())
+        .to(to)
+        .subject(basics.subject)
+        .message_id(Some(format!("<{}>", basics.message_id)))
+        .date(basics.date.into()))
+}
+
+fn finish(mut message: Message) -> anyhow::Result<Vec<u8>> {
+    add_header(&mut message, "Auto-Submitted", "auto-generated".to_owned());
+    Ok(message.formatted())
+}
+
+/// Line breaks and other controls in a value would start headers of their own.
+fn add_header(message: &mut Message, name: &'static str, value: String) {
+    let value: String = value.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect();
+    message.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+}

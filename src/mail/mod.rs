@@ -1,0 +1,101 @@
+//! How mail leaves: one interface over SMTP, the system's sendmail and a folder. Nothing else speaks SMTP.
+
+mod folder;
+mod message;
+mod sendmail;
+mod smtp;
+
+use crate::config::{MailSettings, Transport};
+
+pub use message::{Basics, NoticeHeaders, build_notice, build_plain};
+pub use smtp::{SmtpTimeouts, SmtpTransport};
+
+/// One mail for one recipient.
+#[derive(Debug, Clone, Copy)]
+pub struct Envelope<'a> {
+    /// The sender's bare address.
+    pub from: &'a str,
+    /// The recipient's bare address.
+    pub to: &'a str,
+    /// The mail's identity, without angle brackets.
+    pub message_id: &'a str,
+}
+
+/// A mail that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeliveryError {
+    /// The way out is closed: nothing was said about this mail, and the next would fare the same.
+    #[error("{0}")]
+    Unreachable(String),
+    /// This mail is to be tried again later.
+    #[error("{0}")]
+    Transient(String),
+    /// This mail is refused for good.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+/// The configured way out, with whatever connection it keeps open.
+#[derive(Debug)]
+pub enum Mailer {
+    /// A relay.
+    Smtp(Box<SmtpTransport>),
+    /// The system's sendmail.
+    Sendmail,
+    /// A folder.
+    Folder(std::path::PathBuf),
+}
+
+impl Mailer {
+    /// Prepares the configured transport; nothing is contacted.
+    ///
+    /// # Errors
+    /// When a password or CA file cannot be read.
+    pub fn new(settings: &MailSettings) -> anyhow::Result<Self> {
+        Ok(match &settings.transport {
+            Transport::Smtp(smtp) => Self::Smtp(Box::new(SmtpTransport::new(smtp, SmtpTimeouts::default())?)),
+            Transport::Sendmail => Self::Sendmail,
+            Transport::Folder(folder) => Self::Folder(folder.path.clone()),
+        })
+    }
+
+    /// Hands one mail over and returns the other side's last words.
+    ///
+    /// # Errors
+    /// [`DeliveryError`].
+    pub async fn send(&mut self, envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
+        match self {
+            Self::Smtp(smtp) => smtp.send(envelope, bytes).await,
+            Self::Sendmail => sendmail::send(envelope, bytes).await,
+            Self::Folder(path) => folder::write(path, envelope, bytes).await,
+        }
+    }
+
+    /// Tries the way out without sending anything: connects, encrypts and logs in, or writes to the folder.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Unreachable`].
+    pub async fn greet(&mut self) -> Result<(), DeliveryError> {
+        match self {
+            Self::Smtp(smtp) => smtp.greet().await,
+            Self::Sendmail => sendmail::look().await,
+            Self::Folder(path) => folder::look(path),
+        }
+    }
+
+    /// Ends the open connection, if any, politely.
+    pub async fn close(&mut self) {
+        if let Self::Smtp(smtp) = self {
+            smtp.close().await;
+        }
+    }
+
+    /// Where mail goes, for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Smtp(smtp) => smtp.describe(),
+            Self::Sendmail => "the system's sendmail".to_owned(),
+            Self::Folder(path) => format!("folder {}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The system's `sendmail` program, which queues by itself. Its exit codes are those of sysexits.h.
+
+use std::process::Stdio;
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::{DeliveryError, Envelope};
+
+const PROGRAM: &str = "/usr/sbin/sendmail";
+/// EX_NOUSER, EX_NOHOST, EX_DATAERR: about this mail, and final.
+const FINAL_CODES: [i32; 3] = [65, 67, 68];
+
+/// Whether the program is there.
+pub(super) async fn look() -> Result<(), DeliveryError> {
+    tokio::fs::metadata(PROGRAM)
+        .await
+        .map(drop)
+        .map_err(|error| DeliveryError::Unreachable(format!("{PROGRAM}: {error}")))
+}
+
+pub(super) async fn send(envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
+    let unreachable = |error: std::io::Error| DeliveryError::Unreachable(format!("{PROGRAM}: {error}"));
+    let mut child = Command::new(PROGRAM)
+        .args(["-i", "-f", envelope.from, "--", envelope.to])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(unreachable)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ends early closes its input; its exit code says why.
+        let _ = stdin.write_all(bytes).await;
+    }
+    let output = child.wait_with_output().await.map_err(unreachable)?;
+    let words = String::from_utf8_lossy(&output.stderr).trim().chars().take(300).collect::<String>();
+    match output.status.code() {
+        Some(0) => Ok("taken by sendmail".to_owned()),
+        Some(code) if FINAL_CODES.contains(&code) => {
+            Err(DeliveryError::Permanent(format!("sendmail exited with {code}: {words}")))
+        }
+        code => Err(DeliveryError::Transient(match code {
+            Some(code) => format!("sendmail exited with {code}: {words}"),
+            None => "sendmail was killed".to_owned(),
+        })),
+    }
+}

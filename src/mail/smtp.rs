@@ -1,0 +1,245 @@
+//! A relay over SMTP (RFC 5321), on lettre's connection. Each step has its own time limit, because lettre's covers
+//! connecting only, and one connection serves a whole pass.
+
+use std::error::Error as _;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::Context;
+use lettre::address::Address;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Response;
+
+use super::{DeliveryError, Envelope};
+use crate::config::{SmtpSettings, SmtpTls};
+
+/// Time limits of the steps of a transaction.
+#[derive(Debug, Clone, Copy)]
+pub struct SmtpTimeouts {
+    /// Until connected.
+    pub connect: Duration,
+    /// For greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT and DATA.
+    pub command: Duration,
+    /// From the first byte of the mail to the answer to the final dot.
+    pub data: Duration,
+}
+
+impl Default for SmtpTimeouts {
+    /// RFC 5321 4.5.3.2: five minutes for commands, ten for the answer to the final dot.
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(30), command: Duration::from_secs(300), data: Duration::from_secs(600) }
+    }
+}
+
+/// A relay and the connection to it, while one is open.
+pub struct SmtpTransport {
+    settings: SmtpSettings,
+    timeouts: SmtpTimeouts,
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+    connection: Option<AsyncSmtpConnection>,
+}
+
+impl std::fmt::Debug for SmtpTransport {
+    /// Leaves the credentials out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SmtpTransport").field("relay", &self.describe()).finish_non_exhaustive()
+    }
+}
+
+impl SmtpTransport {
+    /// Reads password and CA file; nothing is contacted.
+    ///
+    /// # Errors
+    /// When either file cannot be read or used.
+    pub fn new(settings: &SmtpSettings, timeouts: SmtpTimeouts) -> anyhow::Result<Self> {
+        let tls = match settings.tls {
+            SmtpTls::None => None,
+            SmtpTls::Starttls | SmtpTls::Implicit => Some(tls_parameters(settings)?),
+        };
+        let credentials = match &settings.login {
+            None => None,
+            Some((username, file)) => {
+                let password = std::fs::read_to_string(file)
+                    .with_context(|| format!("mail.smtp.password_file {}", file.display()))?;
+                Some(Credentials::new(username.clone(), password.trim_end_matches(['\r', '\n']).to_owned()))
+            }
+        };
+        Ok(Self { settings: settings.clone(), timeouts, tls, credentials, connection: None })
+    }
+
+    /// The relay, for people.
+    pub fn describe(&self) -> String {
+        let tls = match self.settings.tls {
+            SmtpTls::None => "in the clear",
+            SmtpTls::Starttls => "STARTTLS",
+            SmtpTls::Implicit => "TLS",
+        };
+        format!("relay {}:{} ({tls})", self.settings.host, self.settings.port)
+    }
+
+    /// Sends one mail, connecting first where no connection is open.
+    ///
+    /// # Errors
+    /// [`DeliveryError`]; after one the connection is given up.
+    pub async fn send(&mut self, envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
+        if let Some(connection) = self.connection.take() {
+            // A relay closes idle connections; that says nothing about the mail, so a new one is tried at once.
+            match self.transact(connection, envelope, bytes).await {
+                Err(DeliveryError::Unreachable(_)) => {}
+                other => return other,
+            }
+        }
+        let connection = self.connect().await?;
+        self.transact(connection, envelope, bytes).await
+    }
+
+    /// Connects, encrypts and logs in.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Unreachable`].
+    pub async fn greet(&mut self) -> Result<(), DeliveryError> {
+        self.connection = Some(self.connect().await?);
+        self.close().await;
+        Ok(())
+    }
+
+    /// Says QUIT.
+    pub async fn close(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            // The relay's answer to QUIT changes nothing.
+            let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
+        let SmtpSettings { host, port, .. } = &self.settings;
+        let hello = ClientId::default();
+        let implicit = self.tls.clone().filter(|_| self.settings.tls == SmtpTls::Implicit);
+        let open = AsyncSmtpConnection::connect_tokio1(
+            (host.as_str(), *port),
+            Some(self.timeouts.connect),
+            &hello,
+            implicit,
+            None,
+        );
+        let mut connection = limit(self.timeouts.command, open).await.map_err(|fault| self.unreachable(&fault))?;
+        if let (SmtpTls::Starttls, Some(tls)) = (self.settings.tls, self.tls.clone()) {
+            limit(self.timeouts.command, connection.starttls(tls, &hello))
+                .await
+                .map_err(|fault| self.unreachable(&fault))?;
+        }
+        if let Some(credentials) = &self.credentials {
+            limit(self.timeouts.command, connection.auth(DEFAULT_MECHANISMS, credentials))
+                .await
+                .map_err(|fault| self.unreachable(&fault))?;
+        }
+        Ok(connection)
+    }
+
+    /// One transaction. The connection is kept only after success: after a refusal its state is not worth guessing.
+    async fn transact(
+        &mut self,
+        mut connection: AsyncSmtpConnection,
+        envelope: Envelope<'_>,
+        bytes: &[u8],
+    ) -> Result<String, DeliveryError> {
+        let mut parameters = Vec::new();
+        if !bytes.is_ascii() && connection.server_info().supports_feature(Extension::EightBitMime) {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        let command = self.timeouts.command;
+        let (from, to) = (parse_address(envelope.from)?, parse_address(envelope.to)?);
+        let first = limit(command, connection.command(Mail::new(Some(from), parameters))).await;
+        match first {
+            Ok(_) => {}
+            // No answer to the first command means the connection was dead, not that the mail was judged.
+            Err(Fault::Broken(reason)) => return Err(self.unreachable(&Fault::Broken(reason))),
+            Err(fault) => return Err(self.judged(fault, &mut connection).await),
+        }
+        if let Err(fault) = limit(command, connection.command(Rcpt::new(to, Vec::new()))).await {
+            return Err(self.judged(fault, &mut connection).await);
+        }
+        if let Err(fault) = limit(command, connection.command(Data)).await {
+            return Err(self.judged(fault, &mut connection).await);
+        }
+        match limit(self.timeouts.data, connection.message(bytes)).await {
+            Ok(reply) => {
+                self.connection = Some(connection);
+                Ok(print_reply(&reply))
+            }
+            Err(fault) => Err(self.judged(fault, &mut connection).await),
+        }
+    }
+
+    /// A fault that concerns this mail. Without an answer the mail may have been taken, so it is tried again, with
+    /// the same bytes.
+    async fn judged(&self, fault: Fault, connection: &mut AsyncSmtpConnection) -> DeliveryError {
+        let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
+        match fault {
+            Fault::Answered { code, text } if code >= 500 => {
+                DeliveryError::Permanent(format!("relay answered {code} \"{text}\""))
+            }
+            Fault::Answered { code, text } => DeliveryError::Transient(format!("relay answered {code} \"{text}\"")),
+            Fault::Broken(reason) => DeliveryError::Transient(format!("relay gave no answer: {reason}")),
+        }
+    }
+
+    fn unreachable(&self, fault: &Fault) -> DeliveryError {
+        let relay = self.describe();
+        DeliveryError::Unreachable(match fault {
+            Fault::Answered { code, text } => format!("{relay} answered {code} \"{text}\""),
+            Fault::Broken(reason) => format!("{relay}: {reason}"),
+        })
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug)]
+enum Fault {
+    /// The relay said no.
+    Answered { code: u16, text: String },
+    /// There was no answer.
+    Broken(String),
+}
+
+async fn limit<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(limit, step).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            Err(match error.status() {
+                Some(code) => Fault::Answered { code: code.into(), text: text.replace('\n', " ") },
+                None => Fault::Broken(text),
+            })
+        }
+        Err(_) => Err(Fault::Broken(format!("no answer in {} s", limit.as_secs_f32()))),
+    }
+}
+
+fn print_reply(reply: &Response) -> String {
+    let text: Vec<&str> = reply.message().collect();
+    format!("{} {}", reply.code(), text.join(" "))
+}
+
+fn parse_address(text: &str) -> Result<Address, DeliveryError> {
+    text.parse().map_err(|error| DeliveryError::Permanent(format!("\"{text}\" is no mail address: {error}")))
+}
+
+/// The relay's certificate is checked against the given CA alone, or against the system's.
+fn tls_parameters(settings: &SmtpSettings) -> anyhow::Result<TlsParameters> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if let Some(file) = &settings.ca_file {
+        let pem = std::fs::read(file).with_context(|| format!("mail.smtp.ca_file {}", file.display()))?;
+        let certificate =
+            Certificate::from_pem(&pem).with_context(|| format!("mail.smtp.ca_file {}", file.display()))?;
+        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
+    }
+    builder.build().with_context(|| format!("TLS for {}", settings.host))
+}

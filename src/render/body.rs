@@ -1,0 +1,199 @@
+//! What a mail says, before it is text or HTML.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::words::{basis_name, deadline_name, event_title, print_date, report_name};
+use crate::alert::{Alert, Purpose};
+use crate::classify::{DeadlineSource, Evidence, ListingEvent};
+use crate::edgar::eastern::print_eastern;
+
+/// The body of a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The verdict, one line.
+    pub headline: String,
+    /// The rest, in reading order.
+    pub sections: Vec<Section>,
+}
+
+/// A titled part of the body; the first has no title.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Empty for none.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<Line>,
+}
+
+/// One line of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A label and what it names.
+    Fact(String, String),
+    /// A label and an address.
+    Link(String, String),
+    /// A sentence of the filing, and the document it stands in.
+    Quote(String, String),
+    /// A sentence of ours.
+    Plain(String),
+}
+
+/// Sentences quoted for each event, so that a mail stays one to read.
+const MAX_QUOTES: usize = 3;
+/// A quoted sentence longer than this is cut, by characters: some filings are one line.
+const MAX_QUOTE_CHARS: usize = 900;
+
+/// Says what an alert has to say. `written_at` is when the mail is made.
+pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateTime<Utc>) -> Body {
+    let mut sections = Vec::new();
+    let news: Vec<&ListingEvent> = alert.news().collect();
+    let headline = match (news.first(), alert.purpose) {
+        (Some(first), _) => headline(first),
+        (None, Purpose::NotReadable) => {
+            format!("Filed, not readable yet: {} with Item 3.01 (listing notice)", alert.form)
+        }
+        (None, Purpose::Reading) => "No news found".to_owned(),
+    };
+    sections.push(Section { title: String::new(), lines: overview(alert, news.first().copied()) });
+    if alert.purpose == Purpose::NotReadable {
+        let sentence = "EDGAR lists this filing but has not published its text. It is tried again until it can be \
+                        read; the reading follows in this thread.";
+        sections.push(Section { title: String::new(), lines: vec![Line::Plain(sentence.to_owned())] });
+    }
+    for (index, event) in news.iter().enumerate() {
+        if index > 0 {
+            sections.push(Section { title: format!("Also new: {}", event_title(event)), lines: event_facts(event) });
+        }
+        let quotes = quotes(event);
+        if !quotes.is_empty() {
+            let title = if index == 0 { "What the filing says" } else { "" };
+            sections.push(Section { title: title.to_owned(), lines: quotes });
+        }
+    }
+    let history: Vec<Line> = alert.history().map(history_line).collect();
+    if !history.is_empty() {
+        sections.push(Section { title: "Retold, not new".to_owned(), lines: history });
+    }
+    if !alert.caveats.is_empty() {
+        let lines = alert.caveats.iter().cloned().map(Line::Plain).collect();
+        sections.push(Section { title: "Mind".to_owned(), lines });
+    }
+    sections.push(Section { title: "Links".to_owned(), lines: links(alert) });
+    sections.push(Section { title: "Times".to_owned(), lines: times(alert, written_at) });
+    let why = format!("You get this because of {}.", subscriptions.join(", "));
+    sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
+    Body { headline, sections }
+}
+
+fn headline(event: &ListingEvent) -> String {
+    let mut marks = Vec::new();
+    if event.additional {
+        marks.push("additional");
+    }
+    if event.expected {
+        marks.push("expected");
+    }
+    let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+    format!("New: {}{marks}, confidence {:.2}", event_title(event), event.confidence)
+}
+
+fn overview(alert: &Alert, event: Option<&ListingEvent>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for (index, filer) in alert.filers.iter().enumerate() {
+        let label = if index == 0 { "Issuer" } else { "With" };
+        let ticker = alert.ticker.as_ref().filter(|_| index == 0).map(|ticker| format!(" ({ticker})"));
+        let value = format!("{}{}, CIK {}", filer.name, ticker.unwrap_or_default(), filer.cik);
+        lines.push(Line::Fact(label.to_owned(), value));
+    }
+    let items: Vec<&str> = alert.items.iter().map(|item| item.as_str()).collect();
+    let items = if items.is_empty() { String::new() } else { format!(", items {}", items.join(", ")) };
+    let filed = format!("{}{items}, filed {}", alert.form, print_date(alert.filing_date));
+    lines.push(Line::Fact("Filing".to_owned(), filed));
+    lines.extend(event.map(event_facts).unwrap_or_default());
+    lines
+}
+
+fn event_facts(event: &ListingEvent) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut fact = |label: &str, value: String| {
+        if !value.is_empty() {
+            lines.push(Line::Fact(label.to_owned(), value));
+        }
+    };
+    let letter: Vec<String> = [("received", event.received), ("dated", event.dated)]
+        .into_iter()
+        .filter_map(|(word, date)| date.map(|date| format!("{word} {}", print_date(date))))
+        .collect();
+    fact("Letter", letter.join(", "));
+    fact("Basis", event.bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", "));
+    fact("Rule", event.rules.join(", "));
+    fact("Reports", event.reports.iter().map(report_name).collect::<Vec<_>>().join("; "));
+    for deadline in &event.deadlines {
+        let latest = deadline.date_latest.map(|date| format!(" to {}", print_date(date))).unwrap_or_default();
+        let source = match deadline.source {
+            DeadlineSource::Stated => "stated",
+            DeadlineSource::Derived => "derived from the rules, not stated",
+        };
+        let value = format!("{}{latest}: {} ({source})", print_date(deadline.date), deadline_name(deadline.what));
+        fact("Next date", value);
+    }
+    lines
+}
+
+fn quotes(event: &ListingEvent) -> Vec<Line> {
+    let mut seen: Vec<&Evidence> = Vec::new();
+    for evidence in &event.evidence {
+        if !seen.iter().any(|other| other.text == evidence.text) {
+            seen.push(evidence);
+        }
+    }
+    seen.into_iter()
+        .take(MAX_QUOTES)
+        .map(|evidence| Line::Quote(shorten(&evidence.text), evidence.document.clone().unwrap_or_default()))
+        .collect()
+}
+
+fn history_line(event: &ListingEvent) -> Line {
+    let date = event.letter_date.map_or_else(|| "no date".to_owned(), print_date);
+    Line::Fact(date, event_title(event))
+}
+
+fn links(alert: &Alert) -> Vec<Line> {
+    let mut lines = vec![Line::Link("Filing".to_owned(), alert.index_url.to_string())];
+    for document in &alert.documents {
+        if let Some(url) = &document.url {
+            lines.push(Line::Link(document.document_type.clone(), url.to_string()));
+        }
+    }
+    lines
+}
+
+fn times(alert: &Alert, written_at: DateTime<Utc>) -> Vec<Line> {
+    let mut before = None;
+    [("Accepted", alert.accepted_at), ("Seen", alert.seen_at), ("Read", alert.read_at), ("Written", written_at)]
+        .into_iter()
+        .filter(|(label, _)| *label != "Read" || alert.purpose == Purpose::Reading)
+        .map(|(label, at)| {
+            let lag = before.replace(at).map(|before| format!(" (+{})", print_lag(at - before))).unwrap_or_default();
+            Line::Fact(label.to_owned(), format!("{}{lag}", print_eastern(at)))
+        })
+        .collect()
+}
+
+/// `24 s`, `3 min`, `14 h`, `3 days`; a clock that ran backwards shows as nothing.
+fn print_lag(lag: TimeDelta) -> String {
+    match lag.num_seconds().max(0) {
+        seconds @ 0..=119 => format!("{seconds} s"),
+        seconds @ 120..=7199 => format!("{} min", seconds / 60),
+        seconds @ 7200..=172_799 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    if text.chars().count() <= MAX_QUOTE_CHARS {
+        return text.to_owned();
+    }
+    let cut: String = text.chars().take(MAX_QUOTE_CHARS).collect();
+    format!("{cut} [...]")
+}

@@ -1,0 +1,14 @@
+//! An alert as a mail: subject, text and HTML. Both bodies are written from one [`Body`], so they say the same.
+//!
+//! The order of the parts is that of a reader in a hurry: verdict, issuer, letter, basis, next date, proof, history,
+//! links, times.
+
+mod body;
+mod html;
+mod text;
+mod words;
+
+pub use body::{Body, Line, Section, describe_alert};
+pub use html::render_html;
+pub use text::render_text;
+pub use words::{event_title, print_date, subject};
