@@ -1,6 +1,44 @@
-//! edgar-watch
+//! EDGAR Watch: polls SEC EDGAR for a watchlist of issuers, reads each new 8-K and its exhibits, recognises when a
+//! company reports a new NASDAQ staff determination, and mails those who subscribed.
+//!
+//! ```text
+//! feed entry -> filing -> documents -> text -> events -> alert -> outbox -> mail
+//! ```
+//!
+//! Modules in reading order. Those marked (pure) take values and return values: no network, file, database or clock.
+//!
+//! - [`edgar`]: all that knows EDGAR; pure but for [`edgar::client`]
+//! - [`text`] (pure): a document's bytes -> normalised text
+//! - [`classify`] (pure): text -> listing events with evidence
+//! - [`reading`] (pure): a filing -> its documents' events, merged
+//! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
+//! - [`render`] (pure): an alert -> subject, text, HTML
+//! - [`outbox`] (pure): when a message is tried again
+//! - [`mail`]: SMTP, sendmail, folder
+//! - [`store`]: the only SQL
+//! - [`passes`]: poll, read, deliver, and nothing but what joins the parts above
+//! - [`daemon`], [`cli`]: the passes in tasks, or one after the other
+//! - [`config`], [`logging`], [`clock`], [`calendar`], [`tls`], [`suggest`]: what the others stand on
+//! - [`demo`]: an invented archive behind a loopback EDGAR
+//!
+//! docs/ARCHITECTURE.md has the picture and the invariants.
+
+pub mod alert;
 pub mod calendar;
+pub mod classify;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod demo;
 pub mod edgar;
+pub mod logging;
+pub mod mail;
+pub mod outbox;
+pub mod passes;
+pub mod reading;
+pub mod render;
+pub mod store;
 pub mod suggest;
+pub mod text;
 pub mod tls;

@@ -1,0 +1,99 @@
+//! `alerts`: what was found, who was told and when; and telling it again.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Common, Failure, outbox, print, print_json, system_clock};
+use crate::alert::{Alert, message_id};
+use crate::clock::Clock as _;
+use crate::config::Settings;
+use crate::edgar::eastern::eastern_to_utc;
+use crate::mail::{Envelope, Mailer};
+use crate::passes::write_notice;
+use crate::render::{print_date, subject};
+use crate::store::{AlertRow, NoticeRow, Store};
+
+/// Arguments of `alerts`.
+#[derive(Debug, Args)]
+pub(super) struct AlertsArgs {
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    /// Only alerts raised from this day on (Eastern) [default: all]
+    #[arg(long, value_name = "DATE")]
+    since: Option<NaiveDate>,
+
+    /// Mail this alert again, to one address
+    #[arg(long, value_name = "ID", requires = "to")]
+    resend: Option<String>,
+
+    /// Where `--resend` goes
+    #[arg(long, value_name = "ADDRESS", requires = "resend")]
+    to: Option<String>,
+}
+
+pub(super) async fn run(common: &Common, args: &AlertsArgs) -> Result<(), Failure> {
+    let (settings, store) = common.load_with_store().await?;
+    if let (Some(id), Some(to)) = (&args.resend, &args.to) {
+        return resend(&settings, &store, id, to).await;
+    }
+    let since = args.since.and_then(|date| date.and_hms_opt(0, 0, 0)).map_or(DateTime::<Utc>::MIN_UTC, eastern_to_utc);
+    for row in store.alerts_since(since).await? {
+        let alert = parse(&row)?;
+        let notices = store.notices_of(&row.id).await?;
+        if args.json { print_json(&describe(&row, &alert, &notices))? } else { print(&print_alert(&alert, &notices))? }
+    }
+    Ok(())
+}
+
+fn parse(row: &AlertRow) -> Result<Alert, Failure> {
+    serde_json::from_str(&row.content).map_err(|error| Failure::failed(format!("alert {}: {error}", row.id)))
+}
+
+fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow]) -> Value {
+    let mut value = json!(alert);
+    value["schema"] = json!(1);
+    value["subject"] = json!(subject(alert));
+    value["created_at"] = json!(row.created_at);
+    let told = notices.iter().map(|notice| {
+        let mut told = outbox::describe(&notice.message);
+        told["channel"] = json!(notice.channel);
+        told["subscriptions"] = json!(notice.subscriptions);
+        told
+    });
+    value["notices"] = told.collect();
+    value
+}
+
+fn print_alert(alert: &Alert, notices: &[NoticeRow]) -> String {
+    let mut out = format!("{}  {}  {}\n", alert.id, print_date(alert.filing_date), subject(alert));
+    for notice in notices {
+        let message = &notice.message;
+        let when = message.final_at.map(|at| at.format(" %Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
+        out.push_str(&format!("    {}  {}{when}\n", notice.recipient, message.state.as_str()));
+    }
+    if notices.is_empty() {
+        out.push_str("    nobody subscribed\n");
+    }
+    out
+}
+
+/// Sends at once, outside the outbox: a person waits for the answer.
+async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Result<(), Failure> {
+    let address: lettre::Address =
+        to.parse().map_err(|error| Failure::usage(format!("\"{to}\" is no mail address: {error}")))?;
+    let to = address.to_string();
+    let row = store.alert(id).await?.ok_or_else(|| Failure::failed(format!("there is no alert \"{id}\"")))?;
+    let alert = parse(&row)?;
+    let message_id = message_id(&alert.id, &to);
+    let asked = ["alerts --resend".to_owned()];
+    let bytes = write_notice(&settings.mail.from, &alert, &to, &asked, &message_id, system_clock().now())?;
+    let mut mailer = Mailer::new(&settings.mail)?;
+    let from = settings.mail.from.email.to_string();
+    let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;
+    mailer.close().await;
+    let reply = reply.map_err(Failure::out_of_reach)?;
+    print(&format!("{to}: {reply}\n"))
+}

@@ -1,0 +1,138 @@
+//! `check-config`: what is configured, what follows from it, and with `--online` whether it works.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use clap::Args;
+use tracing::Level;
+
+use super::{Common, Failure, print, system_clock};
+use crate::config::{IssuerKey, Settings};
+use crate::edgar::client::FetchFailure;
+use crate::edgar::forms::feed_prefixes;
+use crate::edgar::pace::RequestBudget;
+use crate::mail::Mailer;
+use crate::passes::client_for;
+use crate::store::Store;
+
+/// Arguments of `check-config`.
+#[derive(Debug, Args)]
+pub(super) struct CheckConfigArgs {
+    /// Also ask EDGAR once and greet the relay
+    #[arg(long)]
+    online: bool,
+}
+
+pub(super) async fn run(common: &Common, args: &CheckConfigArgs) -> Result<(), Failure> {
+    let settings = common.load(Some(Level::WARN))?;
+    print(&describe(&settings)?)?;
+    let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
+    if !args.online {
+        return Ok(());
+    }
+    try_edgar(&settings).await?;
+    mailer.greet().await.map_err(Failure::out_of_reach)?;
+    print(&format!("mail             {} answers\n", mailer.describe()))
+}
+
+/// The settings in effect; nothing in them is secret, since passwords stay in their files.
+fn describe(settings: &Settings) -> Result<String, Failure> {
+    let mut out = String::new();
+    let mut line = |key: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{key:16} {value}");
+    };
+    line("user agent", settings.user_agent.clone());
+    line("www", settings.www_url.to_string());
+    line("data", settings.data_url.to_string());
+    line("requests", format!("{} a second at most", settings.pace.per_second()));
+    line("issuers", settings.watch.issuers.iter().map(print_issuer).collect::<Vec<_>>().join(", "));
+    line("forms", settings.watch.forms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    let poll = settings.poll;
+    line(
+        "poll",
+        format!(
+            "every {} from 06:00 to 22:00 Eastern on business days, else every {}",
+            humantime::format_duration(poll.interval),
+            humantime::format_duration(poll.off_hours_interval)
+        ),
+    );
+    line("feed requests", format!("about {} on a business day, and one or two for each filing read", daily(settings)));
+    line("store", settings.store_url.path().to_owned());
+    line("from", settings.mail.from.to_string());
+    line("owner", settings.mail.owner.to_string());
+    line("mail", Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?.describe());
+    for subscription in &settings.subscriptions {
+        let issuers = subscription.issuers.iter().map(print_issuer).collect::<Vec<_>>().join(", ");
+        line("subscription", format!("{} {}: {issuers}", subscription.name, subscription.email));
+    }
+    if settings.subscriptions.is_empty() {
+        line("subscription", "none: nobody will be mailed".to_owned());
+    }
+    Ok(out)
+}
+
+/// Feed requests on a business day: one for each query and poll, sixteen hours fast and eight slow.
+fn daily(settings: &Settings) -> u64 {
+    let poll = settings.poll;
+    let polls = |hours: u64, interval: std::time::Duration| hours * 3600 / interval.as_secs().max(1);
+    let n_queries = feed_prefixes(&settings.watch.forms).len() as u64;
+    n_queries * (polls(16, poll.interval) + polls(8, poll.off_hours_interval))
+}
+
+fn print_issuer(key: &IssuerKey) -> String {
+    match key {
+        IssuerKey::All => "*".to_owned(),
+        IssuerKey::Cik(cik) => cik.to_string(),
+        IssuerKey::Ticker(ticker) => ticker.clone(),
+    }
+}
+
+/// One feed page and one file of the data host. A User-Agent refused before is tried anew: this is a person asking.
+async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::failed)?;
+    let store = match Store::open(&settings.store_url).await {
+        Ok(store) => store,
+        // A person who checks may have no right to the store; the budget is then this one's own.
+        Err(_) => {
+            let url = format!("sqlite://{}/state.db", folder.path().display());
+            Store::open(&url::Url::parse(&url).map_err(Failure::failed)?).await?
+        }
+    };
+    store.refuse_user_agent(None).await?;
+    let client = client_for(settings, Arc::new(store), system_clock())?;
+    for prefix in feed_prefixes(&settings.watch.forms) {
+        let page = client.feed_page(&prefix, 0).await.map_err(|error| match error.failure {
+            FetchFailure::UserAgentRefused(_) => Failure::config(error.failure),
+            _ => Failure::out_of_reach(error),
+        })?;
+        print(&format!("edgar            feed \"{prefix}\": {} entries\n", page.n_entries()))?;
+    }
+    let mut unknown = None;
+    let tickers = settings.watch.issuers.iter().filter_map(|key| match key {
+        IssuerKey::Ticker(ticker) => Some(ticker),
+        _ => None,
+    });
+    let tickers: Vec<&String> = tickers.collect();
+    if !tickers.is_empty() {
+        let map = client.ticker_map().await.map_err(Failure::out_of_reach)?;
+        for ticker in tickers {
+            match map.find(ticker) {
+                Some(listed) => print(&format!("edgar            {ticker} is {}, CIK {}\n", listed.name, listed.cik))?,
+                None => unknown = Some(crate::passes::describe_unknown(ticker, map.nearest(ticker))),
+            }
+        }
+    }
+    for cik in
+        settings.watch.issuers.iter().filter_map(|key| if let IssuerKey::Cik(cik) = key { Some(*cik) } else { None })
+    {
+        match client.company(cik).await {
+            Ok(company) => print(&format!("edgar            CIK {cik} is {}\n", company.name))?,
+            Err(error) if matches!(error.failure, FetchFailure::NotPublished) => {
+                unknown = Some(format!("watch.issuers: EDGAR knows no CIK {cik}"));
+            }
+            Err(error) => return Err(Failure::out_of_reach(error)),
+        }
+    }
+    unknown.map_or(Ok(()), |words| Err(Failure::config(words)))
+}

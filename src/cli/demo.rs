@@ -1,0 +1,109 @@
+//! `demo`: the real client, store and mail path over an invented archive on this machine's loopback interface.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use mail_parser::MessageParser;
+use tracing::Level;
+
+use super::{Common, Failure, print};
+use crate::clock::{Clock, SystemClock};
+use crate::config;
+use crate::demo::edgar::LoopbackEdgar;
+use crate::demo::invented_archive;
+use crate::logging;
+use crate::passes::Watcher;
+use crate::store::{FilingState, Store};
+
+/// A clock that runs from a fixed morning on, so that the archive is always fresh.
+struct DemoClock {
+    began_at: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+}
+
+impl Clock for DemoClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.starts_at + (Utc::now() - self.began_at)
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        // A future that owns nothing of the clock.
+        Box::pin(tokio::time::sleep(duration))
+    }
+}
+
+pub(super) async fn run(common: &Common) -> Result<(), Failure> {
+    logging::start(Level::WARN, common.log_format);
+    let folder = tempfile::Builder::new().prefix("edgar-watch-demo-").tempdir().map_err(Failure::failed)?.keep();
+    let edgar = LoopbackEdgar::start(invented_archive()).await.map_err(Failure::failed)?;
+    let text = format!(
+        "[edgar]\nuser_agent = \"EDGAR Watch demo demo@example.com\"\nwww_url = \"{url}\"\ndata_url = \"{url}\"\n\
+         max_requests_per_second = 100\n\
+         [watch]\nissuers = [\"*\"]\n[store]\nurl = \"sqlite://state.db\"\n\
+         [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\ntransport = \"folder\"\n\
+         [[subscription]]\nemail = \"desk@example.com\"\n",
+        url = edgar.url()
+    );
+    let settings = Arc::new(config::parse(&text, "demo", &folder)?);
+    let store = Store::open(&settings.store_url).await?;
+    let starts_at = "2026-03-19T11:45:00Z".parse().map_err(Failure::failed)?;
+    let clock = Arc::new(DemoClock { began_at: SystemClock.now(), starts_at });
+    let watcher = Watcher::new(settings, store.clone(), Arc::new(store), clock)?;
+
+    print("An invented archive is served on the loopback interface. First cycle:\n\n")?;
+    // The oldest filing of the archive is of 2007.
+    let since = NaiveDate::from_ymd_opt(2007, 1, 1);
+    let polled = watcher.poll(since).await?;
+    let read = watcher.read().await?;
+    let delivered = watcher.deliver().await?;
+    print(&format!(
+        "  {} feed entries, {} filings, {} read, {} alerts, {} mails\n",
+        polled.n_entries, polled.n_recorded, read.n_read, read.n_alerts, delivered.n_sent
+    ))?;
+    for filing in watcher.store.filings_in(FilingState::Found, 10).await? {
+        let error = filing.last_error.unwrap_or_default();
+        print(&format!("  not read, tried again later: {} {}: {error}\n", filing.accession, filing.name))?;
+    }
+    print_mails(&folder.join("mail"))?;
+
+    let again = watcher.poll(None).await?;
+    let delivered = watcher.deliver().await?;
+    print(&format!(
+        "Second cycle over the same feed: {} feed entries, {} new, {} mails.\n\nThe mails, HTML included, and the store are kept in {}\n",
+        again.n_entries,
+        again.n_recorded,
+        delivered.n_sent,
+        folder.display()
+    ))?;
+    watcher.store.close().await;
+    Ok(())
+}
+
+/// Prints the text part of each mail in the folder, in the order of their names.
+fn print_mails(folder: &std::path::Path) -> Result<(), Failure> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .map_err(Failure::failed)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    paths.sort();
+    for path in paths {
+        let bytes = std::fs::read(&path).map_err(Failure::failed)?;
+        let mail = print_mail(&bytes);
+        print(&format!("\n{}\n{}\n{}\n", "-".repeat(78), mail, "-".repeat(78)))?;
+    }
+    print("\n")
+}
+
+/// The headers a reader sees and the text part.
+fn print_mail(bytes: &[u8]) -> String {
+    let Some(mail) = MessageParser::default().parse(bytes) else { return "an unreadable mail".to_owned() };
+    let mut out = String::new();
+    for name in ["From", "To", "Subject", "Message-ID", "X-EDGAR-Accession", "X-EDGAR-Event"] {
+        if let Some(value) = mail.header_raw(name) {
+            out.push_str(&format!("{name}: {}\n", value.split_whitespace().collect::<Vec<_>>().join(" ")));
+        }
+    }
+    out.push('\n');
+    out.push_str(mail.body_text(0).unwrap_or_default().replace("\r\n", "\n").trim_end());
+    out
+}

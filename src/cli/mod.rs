@@ -1,0 +1,181 @@
+//! The command line: one file for each command, exit codes in one place.
+
+mod alerts;
+mod check_config;
+mod demo;
+mod explain;
+mod once;
+mod outbox;
+mod run;
+mod status;
+mod test_mail;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tracing::Level;
+
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, ConfigError, Settings};
+use crate::logging::{self, LogFormat};
+use crate::passes::PassError;
+use crate::store::{OpenError, Store};
+
+/// Watches SEC EDGAR and mails you when a company reports a new NASDAQ staff determination.
+#[derive(Debug, Parser)]
+#[command(name = "edgar-watch", version, about, long_about = None, max_term_width = 100)]
+pub struct Args {
+    /// Configuration file [default: $EDGAR_WATCH_CONFIG, ./config.toml, /etc/edgar-watch/config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Poll, read, record and deliver until SIGTERM or SIGINT
+    Run(run::RunArgs),
+    /// One cycle, then exit: for cron and timers
+    Once(once::OnceArgs),
+    /// Show the whole path on a small invented archive: no configuration, no network
+    Demo,
+    /// Check the configuration and print what is in effect, without secrets
+    CheckConfig(check_config::CheckConfigArgs),
+    /// Read documents and say what was found and why
+    Explain(explain::ExplainArgs),
+    /// List what was found, and who was told when
+    Alerts(alerts::AlertsArgs),
+    /// List and act on mail that waits or was set aside
+    Outbox(outbox::OutboxArgs),
+    /// Show the last cycle, requests used, filings and mail that wait
+    Status(status::StatusArgs),
+    /// Send one real mail over the configured transport
+    TestMail(test_mail::TestMailArgs),
+}
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    /// 1 failed; 2 wrong usage; 75 out of reach, try again; 78 configuration.
+    pub code: u8,
+    /// One line for standard error; empty when all was said already.
+    pub message: String,
+}
+
+impl Failure {
+    fn config(message: impl ToString) -> Self {
+        Self { code: 78, message: message.to_string() }
+    }
+
+    fn out_of_reach(message: impl ToString) -> Self {
+        Self { code: 75, message: message.to_string() }
+    }
+
+    fn failed(message: impl ToString) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
+    fn usage(message: impl ToString) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::config(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Newer { .. } => Self::failed(error),
+            OpenError::Unusable { .. } => Self::out_of_reach(error),
+        }
+    }
+}
+
+impl From<PassError> for Failure {
+    fn from(error: PassError) -> Self {
+        match error {
+            PassError::Config(_) => Self::config(error),
+            PassError::Outage(_) | PassError::Store(_) => Self::out_of_reach(error),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}
+
+/// Runs the command that the arguments name.
+///
+/// # Errors
+/// [`Failure`], with the exit code.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let common = Common { config: args.config, log_format: args.log_format };
+    match args.command {
+        Command::Run(args) => run::run(&common, &args).await,
+        Command::Once(args) => once::run(&common, &args).await,
+        Command::Demo => demo::run(&common).await,
+        Command::CheckConfig(args) => check_config::run(&common, &args).await,
+        Command::Explain(args) => explain::run(&common, &args).await,
+        Command::Alerts(args) => alerts::run(&common, &args).await,
+        Command::Outbox(args) => outbox::run(&common, &args).await,
+        Command::Status(args) => status::run(&common, &args).await,
+        Command::TestMail(args) => test_mail::run(&common, &args).await,
+    }
+}
+
+/// What every command is given.
+struct Common {
+    config: Option<PathBuf>,
+    log_format: LogFormat,
+}
+
+impl Common {
+    /// Loads the configuration and starts logging, from the configured level or, if given, from `level`.
+    fn load(&self, level: Option<Level>) -> Result<Arc<Settings>, Failure> {
+        let located = config::locate(self.config.as_deref())?;
+        let settings = config::load(&located.path)?;
+        logging::start(level.unwrap_or(settings.log_level), self.log_format);
+        if let Some(warning) = located.warning {
+            tracing::warn!("{warning}");
+        }
+        Ok(Arc::new(settings))
+    }
+
+    /// Loads the configuration and opens the store that a daemon or `once` has made.
+    async fn load_with_store(&self) -> Result<(Arc<Settings>, Store), Failure> {
+        let settings = self.load(Some(Level::WARN))?;
+        let store = Store::open_existing(&settings.store_url).await?;
+        Ok((settings, store))
+    }
+}
+
+fn system_clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+/// Writes to standard output. A reader that has gone away is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write;
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::failed(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes one JSON value and a line end.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{value}\n"))
+}

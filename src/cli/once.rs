@@ -1,0 +1,67 @@
+//! `once`: one cycle. Quiet when all is well, so that cron mails nothing on a good day.
+
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use clap::Args;
+use tracing::Level;
+
+use super::{Common, Failure, print, system_clock};
+use crate::config::Settings;
+use crate::passes::Watcher;
+use crate::store::{Store, try_lock};
+
+/// Arguments of `once`.
+#[derive(Debug, Args)]
+pub(super) struct OnceArgs {
+    /// Show what would be mailed, and change and send nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Look back: alert about filings dated from this day on, as far as the feed reaches
+    #[arg(long, value_name = "DATE")]
+    since: Option<NaiveDate>,
+}
+
+pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure> {
+    let settings = common.load(Some(Level::WARN))?;
+    if args.dry_run {
+        return dry_run(settings, args.since).await;
+    }
+    let Some(_lock) = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?
+    else {
+        tracing::info!("another edgar-watch works on this store: nothing to do");
+        return Ok(());
+    };
+    let store = Store::open(&settings.store_url).await?;
+    let watcher = Watcher::new(settings, store.clone(), Arc::new(store), system_clock())?;
+    let result = watcher.cycle(args.since).await;
+    watcher.store.close().await;
+    result.map_err(Failure::from)
+}
+
+/// Works on a copy of the store that is thrown away; only the request budget is the real one's.
+async fn dry_run(settings: Arc<Settings>, since: Option<NaiveDate>) -> Result<(), Failure> {
+    let folder = tempfile::tempdir().map_err(Failure::failed)?;
+    let path = folder.path().join("state.db");
+    let real = match Store::open_existing(&settings.store_url).await {
+        Ok(real) => {
+            real.copy_to(&path).await?;
+            Some(real)
+        }
+        Err(error @ crate::store::OpenError::Newer { .. }) => return Err(error.into()),
+        Err(_) => None,
+    };
+    let url = url::Url::from_file_path(&path).map_err(|()| Failure::failed("no folder for temporary files"))?;
+    let url = url::Url::parse(&format!("sqlite://{}", url.path())).map_err(Failure::failed)?;
+    let copy = Store::open(&url).await?;
+    let budget = Arc::new(real.unwrap_or_else(|| copy.clone()));
+    let watcher = Watcher::new(settings, copy, budget, system_clock())?;
+    let polled = watcher.poll_pass(since).await?;
+    let read = watcher.read_pass().await;
+    print(&format!("{} feed entries, {} filings to read\n", polled.n_entries, polled.n_found))?;
+    for row in watcher.store.open_messages().await? {
+        print(&format!("would mail {}: {}\n", row.recipient, row.subject))?;
+    }
+    read.map(drop).map_err(Failure::from)
+}

@@ -1,0 +1,164 @@
+//! `status`: is it working, what is stuck, what must a person do.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Common, Failure, print, print_json, system_clock};
+use crate::clock::Clock as _;
+use crate::config::Settings;
+use crate::edgar::eastern::print_eastern;
+use crate::edgar::forms::feed_prefixes;
+use crate::passes::{LAST_POLL, LAST_POLL_ERROR};
+use crate::store::{FilingState, FilingSummary, MessageState, Store};
+
+/// Arguments of `status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Filings and messages listed for a person.
+const MOST_LISTED: usize = 10;
+
+pub(super) async fn run(common: &Common, args: &StatusArgs) -> Result<(), Failure> {
+    let (settings, store) = common.load_with_store().await?;
+    let now = system_clock().now();
+    let status = gather(&settings, &store, now).await?;
+    if args.json { print_json(&status) } else { print(&describe(&status)) }
+}
+
+async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyhow::Result<Value> {
+    let last_poll = store.fact(LAST_POLL).await?;
+    let error = store.fact(LAST_POLL_ERROR).await?;
+    let budget = store.budget_state(now).await?;
+    let mail = store.count_messages().await?;
+    let mut queries = Vec::new();
+    for prefix in feed_prefixes(&settings.watch.forms) {
+        let state = store.feed_query(&prefix).await?;
+        queries.push(json!({
+            "prefix": prefix,
+            "asked_as": state.asked_as,
+            "gap_since": state.gap_since,
+            "deep_at": state.deep_at,
+            "reaches_back_to": state.oldest_at,
+        }));
+    }
+    let aside: Vec<Value> = store
+        .open_messages()
+        .await?
+        .iter()
+        .filter(|message| message.state == MessageState::SetAside)
+        .map(super::outbox::describe)
+        .collect();
+    let tickers: Vec<Value> = store
+        .pinned_tickers()
+        .await?
+        .iter()
+        .map(|pin| json!({"ticker": pin.ticker, "cik": pin.cik, "name": pin.name, "warning": pin.warning}))
+        .collect();
+    let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > overdue_after(settings));
+    Ok(json!({
+        "schema": 1,
+        "now": now,
+        "last_poll": last_poll.map(|(words, at)| json!({"at": at, "summary": words})),
+        "last_poll_error": error.map(|(words, at)| json!({"at": at, "error": words})),
+        "poll_is_late": late,
+        "requests_today": budget.n_today,
+        "blocked_until": budget.blocked_until,
+        "block_reason": budget.blocked_until.map(|_| budget.block_reason),
+        "refused_user_agent": budget.refused_user_agent,
+        "queries": queries,
+        "filings": store.count_filings().await?,
+        "unread": list(&store.filings_in(FilingState::Found, MOST_LISTED).await?),
+        "parked": list(&store.filings_in(FilingState::Parked, MOST_LISTED).await?),
+        "mail": {"waiting": mail.waiting, "sent": mail.sent, "set_aside": mail.set_aside, "dropped": mail.dropped},
+        "set_aside": aside,
+        "tickers": tickers,
+        "store": {"path": store.path(), "bytes": store.size_bytes()},
+    }))
+}
+
+/// A poll is late once it is missing for three of the longer intervals.
+fn overdue_after(settings: &Settings) -> TimeDelta {
+    TimeDelta::from_std(settings.slowest_poll() * 3).unwrap_or(TimeDelta::days(1))
+}
+
+fn list(filings: &[FilingSummary]) -> Vec<Value> {
+    filings
+        .iter()
+        .map(|filing| {
+            json!({
+                "accession": filing.accession,
+                "form": filing.form,
+                "name": filing.name,
+                "attempts": filing.attempts,
+                "last_error": filing.last_error,
+                "next_try_at": filing.next_try_at,
+            })
+        })
+        .collect()
+}
+
+/// The same facts for a person, trouble first.
+fn describe(status: &Value) -> String {
+    let mut out = String::new();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let instant = |value: &Value| {
+        value.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok()).map(print_eastern).unwrap_or_default()
+    };
+    let mut line = |label: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(out, "{label:14} {value}");
+    };
+    match status["last_poll"].as_object() {
+        Some(poll) => {
+            let late = if status["poll_is_late"] == json!(true) { "  LATE" } else { "" };
+            line("last poll", format!("{}, {}{late}", instant(&poll["at"]), text(&poll["summary"])));
+        }
+        None => line("last poll", "never".to_owned()),
+    }
+    if let Some(error) = status["last_poll_error"].as_object() {
+        line("FAILING", format!("since {}: {}", instant(&error["at"]), text(&error["error"])));
+    }
+    if !status["blocked_until"].is_null() {
+        line("BLOCKED", format!("until {}: {}", instant(&status["blocked_until"]), text(&status["block_reason"])));
+    }
+    if !status["refused_user_agent"].is_null() {
+        line("REFUSED", format!("EDGAR refuses the User-Agent \"{}\"", text(&status["refused_user_agent"])));
+    }
+    for query in status["queries"].as_array().into_iter().flatten() {
+        if !query["gap_since"].is_null() {
+            let gap = format!("{}: open since {}", text(&query["prefix"]), instant(&query["gap_since"]));
+            line("feed gap", gap);
+        }
+    }
+    line("requests", format!("{} today", status["requests_today"]));
+    let counts = status["filings"].as_object().into_iter().flatten().map(|(state, n)| format!("{n} {state}"));
+    line("filings", counts.collect::<Vec<_>>().join(", "));
+    for (label, key) in [("unread", "unread"), ("PARKED", "parked")] {
+        for filing in status[key].as_array().into_iter().flatten() {
+            let error = filing["last_error"].as_str().map(|error| format!(": {error}")).unwrap_or_default();
+            let attempts = &filing["attempts"];
+            let (accession, name) = (text(&filing["accession"]), text(&filing["name"]));
+            line(label, format!("{accession} {name}, {attempts} tries{error}"));
+        }
+    }
+    let mail = &status["mail"];
+    line("mail", format!("{} waiting, {} sent, {} set aside", mail["waiting"], mail["sent"], mail["set_aside"]));
+    for message in status["set_aside"].as_array().into_iter().flatten() {
+        let reply = text(&message["last_reply"]);
+        line("SET ASIDE", format!("{} {}: {reply}", message["id"], text(&message["recipient"])));
+    }
+    for ticker in status["tickers"].as_array().into_iter().flatten() {
+        if let Some(warning) = ticker["warning"].as_str() {
+            line("ticker", warning.to_owned());
+        }
+    }
+    line("store", format!("{}, {} bytes", text(&status["store"]["path"]), status["store"]["bytes"]));
+    out
+}

@@ -1,0 +1,249 @@
+//! A loopback EDGAR: answers as the real one does, from memory. `demo` runs on it, and the tests script it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{Response, StatusCode, header};
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::America::New_York;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::edgar::ids::{AccessionNumber, Cik};
+
+/// EDGAR's feed ends here: what lies deeper is answered with 503.
+const FEED_DEPTH: usize = 5_100;
+
+/// A line of the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedLine {
+    /// Its form, which `type` is compared with.
+    pub form: String,
+    /// Its place in the feed: newest first.
+    pub accepted_at: DateTime<Utc>,
+    /// The whole `<entry>` element.
+    pub xml: String,
+}
+
+/// What a loopback EDGAR serves. May be changed while it runs.
+#[derive(Debug, Clone, Default)]
+pub struct Archive {
+    /// The feed; kept newest first by [`Archive::add_line`].
+    pub lines: Vec<FeedLine>,
+    /// Files by path, from the slash on.
+    pub files: HashMap<String, Vec<u8>>,
+}
+
+impl Archive {
+    /// Puts a line at its place in the feed, behind those of the same instant.
+    pub fn add_line(&mut self, line: FeedLine) {
+        let at = self.lines.partition_point(|other| other.accepted_at >= line.accepted_at);
+        self.lines.insert(at, line);
+    }
+
+    /// Publishes the full submission at both of its addresses.
+    pub fn add_submission(&mut self, cik: Cik, accession: AccessionNumber, bytes: &[u8]) {
+        let (number, folder) = (cik.number(), accession.without_dashes());
+        for path in [format!("{number}/{folder}/{accession}.txt"), format!("{number}/{accession}.txt")] {
+            self.files.insert(format!("/Archives/edgar/data/{path}"), bytes.to_vec());
+        }
+    }
+
+    /// A page of the feed: `count` lines from `start` on whose form begins with `prefix`; `None` past its depth.
+    pub fn feed_page(&self, prefix: &str, start: usize, count: usize) -> Option<String> {
+        if start >= FEED_DEPTH {
+            return None;
+        }
+        let lines = self.lines.iter().filter(|line| line.form.starts_with(prefix));
+        let entries: String = lines.skip(start).take(count).map(|line| line.xml.as_str()).collect();
+        Some(format!(
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<feed xmlns=\"http://www.w3.org/2005/Atom\">\n\
+             <title>Latest Filings</title>\n{entries}</feed>\n"
+        ))
+    }
+}
+
+/// The facts of one feed entry.
+#[derive(Debug, Clone)]
+pub struct EntryFacts<'a> {
+    /// `8-K` ...
+    pub form: &'a str,
+    /// The filer's name.
+    pub name: &'a str,
+    /// The filer.
+    pub cik: Cik,
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
+    /// The date it bears.
+    pub filing_date: NaiveDate,
+    /// `3.01: Notice of Delisting ...`
+    pub items: &'a [&'a str],
+}
+
+/// Writes a feed line as EDGAR does, HTML escaped once within the XML.
+pub fn feed_line(facts: &EntryFacts<'_>) -> FeedLine {
+    let EntryFacts { form, name, cik, accession, accepted_at, filing_date, items } = facts;
+    let name = quick_xml::escape::escape(*name);
+    let items: String =
+        items.iter().map(|item| format!("&lt;br&gt;Item {}\n", quick_xml::escape::escape(*item))).collect();
+    let updated = accepted_at.with_timezone(&New_York).to_rfc3339();
+    let folder = accession.without_dashes();
+    let number = cik.number();
+    let xml = format!(
+        "<entry>\n<title>{form} - {name} ({cik}) (Filer)</title>\n\
+         <link rel=\"alternate\" type=\"text/html\" href=\"https://www.sec.gov/Archives/edgar/data/{number}/{folder}/{accession}-index.htm\"/>\n\
+         <summary type=\"html\">\n &lt;b&gt;Filed:&lt;/b&gt; {filing_date} &lt;b&gt;AccNo:&lt;/b&gt; {accession} \
+         &lt;b&gt;Size:&lt;/b&gt; 20 KB\n{items}</summary>\n<updated>{updated}</updated>\n\
+         <category scheme=\"https://www.sec.gov/\" label=\"form type\" term=\"{form}\"/>\n\
+         <id>urn:tag:sec.gov,2008:accession-number={accession}</id>\n</entry>\n"
+    );
+    FeedLine { form: (*form).to_owned(), accepted_at: *accepted_at, xml }
+}
+
+/// One request that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Path and query.
+    pub target: String,
+    /// The User-Agent header.
+    pub user_agent: String,
+    /// Whether gzip was offered.
+    pub gzip: bool,
+}
+
+/// An answer in place of the archive's, or `None` to let the archive answer.
+pub type Script = Box<dyn Fn(&Asked, &mut Archive) -> Option<Response<Body>> + Send + Sync>;
+
+struct Shared {
+    archive: Mutex<Archive>,
+    script: Mutex<Option<Arc<Script>>>,
+    asked: Mutex<Vec<Asked>>,
+}
+
+/// A running loopback EDGAR; it stops when dropped.
+pub struct LoopbackEdgar {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for LoopbackEdgar {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl LoopbackEdgar {
+    /// Starts serving on a free port of the loopback interface.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub async fn start(archive: Archive) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let shared =
+            Arc::new(Shared { archive: Mutex::new(archive), script: Mutex::new(None), asked: Mutex::new(Vec::new()) });
+        let app = Router::new().fallback(answer).with_state(shared.clone());
+        let server = tokio::spawn(async move {
+            // Serving ends with the task.
+            let _ = axum::serve(listener, app).await;
+        });
+        Ok(Self { address, shared, server })
+    }
+
+    /// Its base URL, for `edgar.www_url` and `edgar.data_url`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Changes what is served.
+    pub fn change(&self, change: impl FnOnce(&mut Archive)) {
+        change(&mut lock(&self.shared.archive));
+    }
+
+    /// Lets `script` answer first from now on.
+    pub fn script(&self, script: impl Fn(&Asked, &mut Archive) -> Option<Response<Body>> + Send + Sync + 'static) {
+        *lock(&self.shared.script) = Some(Arc::new(Box::new(script)));
+    }
+
+    /// Lets the archive answer again.
+    pub fn unscript(&self) {
+        *lock(&self.shared.script) = None;
+    }
+
+    /// Every request so far.
+    pub fn asked(&self) -> Vec<Asked> {
+        lock(&self.shared.asked).clone()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is behind the lock is whole even if a script panicked while holding it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let asked = Asked {
+        target: request.uri().to_string(),
+        user_agent: header(header::USER_AGENT).to_owned(),
+        gzip: header(header::ACCEPT_ENCODING).contains("gzip"),
+    };
+    lock(&shared.asked).push(asked.clone());
+    let script = lock(&shared.script).clone();
+    let mut archive = lock(&shared.archive);
+    if let Some(response) = script.and_then(|script| script(&asked, &mut archive)) {
+        return response;
+    }
+    answer_from(&archive, &asked)
+}
+
+/// What EDGAR would answer.
+pub fn answer_from(archive: &Archive, asked: &Asked) -> Response<Body> {
+    if !asked.user_agent.contains('@') {
+        return page(StatusCode::FORBIDDEN, "<h1>Your Request Originates from an Undeclared Automated Tool</h1>");
+    }
+    let Ok(url) = Url::parse(&format!("http://loopback{}", asked.target)) else {
+        return page(StatusCode::BAD_REQUEST, "");
+    };
+    if url.path() == "/cgi-bin/browse-edgar" {
+        let query: HashMap<String, String> = url.query_pairs().into_owned().collect();
+        let number = |key: &str, default| query.get(key).and_then(|value| value.parse().ok()).unwrap_or(default);
+        let prefix = query.get("type").map_or("", String::as_str);
+        return match archive.feed_page(prefix, number("start", 0), number("count", 40).min(100)) {
+            Some(feed) => respond(StatusCode::OK, "application/atom+xml", feed.into_bytes()),
+            None => page(StatusCode::SERVICE_UNAVAILABLE, "<h1>SEC.gov is undergoing maintenance</h1>"),
+        };
+    }
+    match archive.files.get(url.path()) {
+        Some(bytes) => respond(StatusCode::OK, "text/plain", bytes.clone()),
+        None => access_denied(),
+    }
+}
+
+/// EDGAR's answer for a file that does not exist, or not yet.
+pub fn access_denied() -> Response<Body> {
+    let xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code>\
+               <Message>Access Denied</Message></Error>";
+    respond(StatusCode::FORBIDDEN, "application/xml", xml.as_bytes().to_vec())
+}
+
+/// An HTML answer.
+pub fn page(status: StatusCode, html: &str) -> Response<Body> {
+    respond(status, "text/html", html.as_bytes().to_vec())
+}
+
+/// An answer of any type.
+pub fn respond(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    response
+}

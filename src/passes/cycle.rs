@@ -1,0 +1,127 @@
+//! The passes with what surrounds them: one summary line each, a note of how it went, and the owner told when a
+//! person is needed. Both `once` and the daemon call these.
+
+use chrono::NaiveDate;
+
+use super::{DeliverSummary, PassError, PollSummary, ReadSummary, Watcher};
+
+/// The fact that notes the last good walk over the feed; its value is the summary.
+pub const LAST_POLL: &str = "last_poll";
+/// The fact that notes the failure of the last walk; absent after a good one.
+pub const LAST_POLL_ERROR: &str = "last_poll_error";
+
+const USER_AGENT_MATTER: &str = "user_agent";
+
+impl Watcher {
+    /// [`Self::poll_pass`], noted and summed up.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub async fn poll(&self, since: Option<NaiveDate>) -> Result<PollSummary, PassError> {
+        let began_at = self.clock.now();
+        let polled = self.poll_pass(since).await;
+        let now = self.clock.now();
+        let duration_ms = (now - began_at).num_milliseconds();
+        match &polled {
+            Ok(summary) => {
+                let words = format!(
+                    "{} entries, {} new, {} to read in {duration_ms} ms",
+                    summary.n_entries, summary.n_recorded, summary.n_found
+                );
+                if summary.n_recorded > 0 {
+                    tracing::info!(duration_ms, "poll pass: {words}");
+                }
+                self.store.set_fact(LAST_POLL, &words, now).await?;
+                if self.store.clear_fact(LAST_POLL_ERROR).await? {
+                    tracing::info!("EDGAR answers again");
+                }
+                self.owner_matter_settled(USER_AGENT_MATTER).await?;
+            }
+            Err(PassError::Store(_)) => {}
+            Err(error) => {
+                // The same failure again is not worth another line.
+                if self.store.set_fact(LAST_POLL_ERROR, &kind_of(error), now).await? {
+                    tracing::error!("poll pass: {error}");
+                } else {
+                    tracing::debug!("poll pass: {error}");
+                }
+                if let PassError::Config(words) = error {
+                    let text = format!("{words}\n\nNothing is asked of EDGAR until this is mended.\n");
+                    self.tell_owner(USER_AGENT_MATTER, "EDGAR refuses our User-Agent", &text).await?;
+                }
+            }
+        }
+        polled
+    }
+
+    /// [`Self::read_pass`], summed up.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub async fn read(&self) -> Result<ReadSummary, PassError> {
+        let began_at = self.clock.now();
+        let read = self.read_pass().await;
+        if let Ok(summary) = &read
+            && *summary != ReadSummary::default()
+        {
+            let duration_ms = (self.clock.now() - began_at).num_milliseconds();
+            tracing::info!(
+                duration_ms,
+                "read pass: {} filings, {} alerts, {} put off, {} given up in {duration_ms} ms",
+                summary.n_read,
+                summary.n_alerts,
+                summary.n_postponed,
+                summary.n_parked
+            );
+        }
+        read
+    }
+
+    /// [`Self::deliver_pass`], summed up.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub async fn deliver(&self) -> Result<DeliverSummary, PassError> {
+        let began_at = self.clock.now();
+        let delivered = self.deliver_pass().await;
+        if let Ok(summary) = &delivered
+            && *summary != DeliverSummary::default()
+        {
+            let duration_ms = (self.clock.now() - began_at).num_milliseconds();
+            tracing::info!(
+                duration_ms,
+                "deliver pass: {} sent, {} put off, {} set aside in {duration_ms} ms",
+                summary.n_sent,
+                summary.n_postponed,
+                summary.n_set_aside
+            );
+        }
+        delivered
+    }
+
+    /// One cycle: the passes one after the other. Each goes ahead whatever became of the one before, so that an
+    /// outage of EDGAR does not keep mail from leaving.
+    ///
+    /// # Errors
+    /// The first failure, once all passes are done.
+    pub async fn cycle(&self, since: Option<NaiveDate>) -> Result<(), PassError> {
+        let polled = self.poll(since).await;
+        let read = self.read().await;
+        let delivered = self.deliver().await;
+        let summary = polled?;
+        read?;
+        let delivered = delivered?;
+        if let Some(unknown) = summary.unknown_tickers.first() {
+            return Err(PassError::Config(unknown.clone()));
+        }
+        match delivered.unreachable {
+            Some(reason) => Err(PassError::Outage(reason)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A failure without what changes from one time to the next.
+fn kind_of(error: &PassError) -> String {
+    error.to_string().split(": no request before").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,182 @@
+//! Sends what is due. A row leaves the outbox only on the other side's final word or at its age limit.
+
+use anyhow::Context;
+use chrono::{DateTime, TimeDelta, Utc};
+use lettre::message::Mailbox;
+
+use super::{PassError, Watcher};
+use crate::alert::{Alert, thread_id};
+use crate::mail::{Basics, DeliveryError, Envelope, Mailer, NoticeHeaders, build_notice, build_plain};
+use crate::outbox::next_try;
+use crate::render::{describe_alert, render_html, render_text, subject};
+use crate::store::{DueMessage, MessageState};
+
+/// What delivery did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliverSummary {
+    /// Mails taken.
+    pub n_sent: usize,
+    /// Mails put off.
+    pub n_postponed: usize,
+    /// Mails set aside for a person.
+    pub n_set_aside: usize,
+    /// Why the way out was closed, if it was.
+    pub unreachable: Option<String>,
+}
+
+/// Messages taken from the outbox at a time.
+const BATCH: usize = 100;
+
+impl Watcher {
+    /// Sends every message that is due.
+    ///
+    /// # Errors
+    /// [`PassError`] when the store fails, or the mailer cannot be set up. A mail that is not taken is put off or
+    /// set aside and holds up no other.
+    pub async fn deliver_pass(&self) -> Result<DeliverSummary, PassError> {
+        let mut summary = DeliverSummary::default();
+        let now = self.clock.now();
+        let mut due = self.store.due_messages(now, BATCH).await?;
+        if due.is_empty() {
+            return Ok(summary);
+        }
+        let mut mailer = Mailer::new(&self.settings.mail)?;
+        while !due.is_empty() {
+            for message in due {
+                self.deliver_message(&mut mailer, &message, &mut summary).await?;
+            }
+            due = self.store.due_messages(now, BATCH).await?;
+        }
+        mailer.close().await;
+        Ok(summary)
+    }
+
+    async fn deliver_message(
+        &self,
+        mailer: &mut Mailer,
+        message: &DueMessage,
+        summary: &mut DeliverSummary,
+    ) -> anyhow::Result<()> {
+        let bytes = self.frozen_bytes(message).await?;
+        let from = self.settings.mail.from.email.to_string();
+        let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id };
+        let sent = match &summary.unreachable {
+            // The way out is closed: asking once per pass is enough.
+            Some(reason) => Err(DeliveryError::Unreachable(reason.clone())),
+            None => mailer.send(envelope, &bytes).await,
+        };
+        let now = self.clock.now();
+        let (id, attempt) = (message.id, message.attempts + 1);
+        match sent {
+            Ok(reply) => {
+                self.store.finish_message(id, MessageState::Sent, &reply, now).await?;
+                tracing::info!(outbox_id = id, attempt, "outbox {id}: {} sent: {reply}", message.message_id);
+                summary.n_sent += 1;
+            }
+            Err(DeliveryError::Permanent(reason)) => {
+                self.set_aside(message, &reason).await?;
+                summary.n_set_aside += 1;
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                if matches!(error, DeliveryError::Unreachable(_)) && summary.unreachable.is_none() {
+                    summary.unreachable = Some(reason.clone());
+                }
+                let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
+                let next = next_try(message.attempts, message.created_at, now, give_up_after, fastrand::u64(..));
+                match next {
+                    Some(next_try_at) => {
+                        self.store.postpone_message(id, &reason, next_try_at).await?;
+                        let at = next_try_at.format("%H:%M:%SZ");
+                        tracing::warn!(outbox_id = id, attempt, "outbox {id}: {reason}: attempt {attempt}, next {at}");
+                        summary.n_postponed += 1;
+                    }
+                    None => {
+                        self.set_aside(message, &format!("{reason} (given up after {attempt} attempts)")).await?;
+                        summary.n_set_aside += 1;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_aside(&self, message: &DueMessage, reason: &str) -> anyhow::Result<()> {
+        let id = message.id;
+        self.store.finish_message(id, MessageState::SetAside, reason, self.clock.now()).await?;
+        tracing::error!(outbox_id = id, "outbox {id}: {reason}: set aside, see status");
+        Ok(())
+    }
+
+    /// The exact bytes to send: those of the first attempt, or now made and kept before anything is sent.
+    async fn frozen_bytes(&self, message: &DueMessage) -> anyhow::Result<Vec<u8>> {
+        if let Some(bytes) = &message.bytes {
+            return Ok(bytes.clone());
+        }
+        let (alert_id, subscriptions) = message.notice.as_ref().context("a message without bytes and notice")?;
+        let row = self.store.alert(alert_id).await?.with_context(|| format!("alert {alert_id} is missing"))?;
+        let alert: Alert = serde_json::from_str(&row.content)?;
+        let from = &self.settings.mail.from;
+        let now = self.clock.now();
+        let bytes = write_notice(from, &alert, &message.recipient, subscriptions, &message.message_id, now)?;
+        self.store.freeze_message(message.id, &bytes).await?;
+        Ok(bytes)
+    }
+
+    /// Mails the owner about something that needs a person, once until [`Self::owner_matter_settled`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn tell_owner(&self, matter: &str, what: &str, text: &str) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        if !self.store.set_fact(&owner_key(matter), what, now).await? {
+            return Ok(());
+        }
+        let mail = &self.settings.mail;
+        let recipient = mail.owner.email.to_string();
+        let message_id = crate::alert::message_id(&format!("owner.{}", now.timestamp_micros()), &recipient);
+        let subject = format!("[edgar-watch] {what}");
+        let basics = Basics { from: &mail.from, to: &recipient, subject: &subject, message_id: &message_id, date: now };
+        let bytes = build_plain(&basics, text.to_owned())?;
+        self.store.enqueue_mail(&message_id, &recipient, &subject, bytes, now).await?;
+        Ok(())
+    }
+
+    /// Forgets that the owner was told, so that the matter is told again when it comes back.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn owner_matter_settled(&self, matter: &str) -> anyhow::Result<()> {
+        self.store.clear_fact(&owner_key(matter)).await.map(drop)
+    }
+}
+
+/// The mail that tells one recipient of an alert.
+///
+/// # Errors
+/// When the recipient is no address.
+pub fn write_notice(
+    from: &Mailbox,
+    alert: &Alert,
+    recipient: &str,
+    subscriptions: &[String],
+    message_id: &str,
+    written_at: DateTime<Utc>,
+) -> anyhow::Result<Vec<u8>> {
+    let body = describe_alert(alert, subscriptions, written_at);
+    let kinds: Vec<&str> = alert.kinds().into_iter().map(|kind| kind.as_str()).collect();
+    let headers = NoticeHeaders {
+        accession: alert.accession.to_string(),
+        cik: alert.filers.first().map(|filer| filer.cik.to_string()).unwrap_or_default(),
+        form: alert.form.to_string(),
+        kinds: kinds.join(","),
+        thread_id: thread_id(alert.accession),
+    };
+    let subject = subject(alert);
+    let basics = Basics { from, to: recipient, subject: &subject, message_id, date: written_at };
+    build_notice(&basics, &headers, render_text(&body), render_html(&body))
+}
+
+fn owner_key(matter: &str) -> String {
+    format!("told_owner:{matter}")
+}

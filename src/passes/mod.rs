@@ -1,0 +1,93 @@
+//! The work of the program, as passes over what is due: [`poll`] walks the feed, [`read`] reads what was found,
+//! [`deliver`] sends what follows. `once` runs them one after the other, `run` gives each a task of its own; they
+//! meet only in the store.
+
+mod cycle;
+mod deliver;
+mod poll;
+mod read;
+mod watchlist;
+
+use std::sync::Arc;
+
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure};
+use crate::edgar::pace::RequestBudget;
+use crate::store::Store;
+
+pub use cycle::{LAST_POLL, LAST_POLL_ERROR};
+pub use deliver::{DeliverSummary, write_notice};
+pub use poll::PollSummary;
+pub use read::ReadSummary;
+pub use watchlist::{Watchlist, describe_unknown};
+
+/// What the passes share.
+pub struct Watcher {
+    /// The configuration.
+    pub settings: Arc<Settings>,
+    /// The store.
+    pub store: Store,
+    /// The way to EDGAR.
+    pub client: EdgarClient,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// Why a pass ended early, as far as the exit code must tell.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// EDGAR refuses the configured User-Agent, or the watchlist names an unknown ticker.
+    #[error("{0}")]
+    Config(String),
+    /// EDGAR or the relay was out of reach.
+    #[error("{0}")]
+    Outage(String),
+    /// The store failed.
+    #[error("{0:#}")]
+    Store(#[from] anyhow::Error),
+}
+
+impl From<FetchError> for PassError {
+    fn from(error: FetchError) -> Self {
+        match error.failure {
+            FetchFailure::Budget(error) => Self::Store(error),
+            FetchFailure::UserAgentRefused(_) => Self::Config(error.failure.to_string()),
+            _ => Self::Outage(error.to_string()),
+        }
+    }
+}
+
+impl Watcher {
+    /// Puts the parts together. The request budget is the store's own unless another store is given to share it.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(
+        settings: Arc<Settings>,
+        store: Store,
+        budget: Arc<dyn RequestBudget>,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
+        let client = client_for(&settings, budget, clock.clone())?;
+        Ok(Self { settings, store, client, clock })
+    }
+}
+
+/// The client that a configuration describes.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn client_for(
+    settings: &Settings,
+    budget: Arc<dyn RequestBudget>,
+    clock: SharedClock,
+) -> anyhow::Result<EdgarClient> {
+    let client = ClientSettings {
+        www_url: settings.www_url.clone(),
+        data_url: settings.data_url.clone(),
+        user_agent: settings.user_agent.clone(),
+        pace: settings.pace,
+    };
+    EdgarClient::new(client, budget, clock)
+}

@@ -1,0 +1,208 @@
+//! Whose filings are read: the configured issuers by number, tickers resolved once and pinned.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use chrono::TimeDelta;
+
+use super::{PassError, Watcher};
+use crate::alert::ResolvedSubscription;
+use crate::config::{IssuerKey, Settings};
+use crate::edgar::feed::Filer;
+use crate::edgar::ids::Cik;
+use crate::edgar::tickers::TickerMap;
+use crate::store::PinnedTicker;
+
+/// The watchlist by number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watchlist {
+    /// Every issuer is watched.
+    pub all: bool,
+    /// The issuers watched by number.
+    pub ciks: HashSet<Cik>,
+    /// Who gets what.
+    pub subscriptions: Vec<ResolvedSubscription>,
+    /// Tickers by the number they are pinned to.
+    pub tickers: HashMap<Cik, String>,
+    /// Configured tickers that EDGAR's map has never held, each with what is to be said of it.
+    pub unknown: Vec<String>,
+}
+
+impl Watchlist {
+    /// Whether a filing of these filers is read.
+    pub fn watches(&self, filers: &[Filer]) -> bool {
+        self.all || filers.iter().any(|filer| self.ciks.contains(&filer.cik))
+    }
+
+    /// The keys under which the store remembers since when each is watched.
+    pub fn keys(&self) -> Vec<String> {
+        if self.all {
+            return vec!["*".to_owned()];
+        }
+        let sorted: BTreeSet<Cik> = self.ciks.iter().copied().collect();
+        sorted.into_iter().map(|cik| cik.to_string()).collect()
+    }
+}
+
+/// How often the map is compared with what is pinned.
+const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
+/// The fact that remembers the last comparison.
+const MAP_CHECKED: &str = "ticker_map";
+
+impl Watcher {
+    /// Resolves the watchlist, asking EDGAR for its ticker map when a ticker is new or a day has passed.
+    ///
+    /// # Errors
+    /// When a ticker was never resolved and the map cannot be had: going on would pass its filings by.
+    pub async fn resolve_watchlist(&self) -> Result<Watchlist, PassError> {
+        let wanted = configured_tickers(&self.settings);
+        let mut pinned = self.store.pinned_tickers().await?;
+        let mut unknown = Vec::new();
+        if !wanted.is_empty() {
+            let unresolved = wanted.iter().any(|ticker| !pinned.iter().any(|pin| pin.ticker == *ticker));
+            let checked_at = self.store.fact(MAP_CHECKED).await?.map(|(_, at)| at);
+            let now = self.clock.now();
+            let stale = checked_at.is_none_or(|at| at > now || now - at >= MAP_CHECK_INTERVAL);
+            // A ticker that the last map did not hold is asked for again only with the next one.
+            let checked_words = self.store.fact(MAP_CHECKED).await?.map(|(words, _)| words);
+            let same_words = checked_words.as_deref() == Some(&wanted.iter().cloned().collect::<Vec<_>>().join(","));
+            if stale || (unresolved && !same_words) {
+                match self.client.ticker_map().await {
+                    Ok(map) => self.compare_tickers(&map, &wanted, &pinned).await?,
+                    Err(error) if unresolved => return Err(error.into()),
+                    Err(error) => tracing::debug!("{error}: pinned tickers are kept"),
+                }
+                pinned = self.store.pinned_tickers().await?;
+            }
+            for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
+                let words = self.store.fact(&format!("unknown_ticker:{ticker}")).await?.map(|(words, _)| words);
+                unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
+            }
+        }
+        Ok(build_watchlist(&self.settings, &pinned, unknown))
+    }
+
+    async fn compare_tickers(
+        &self,
+        map: &TickerMap,
+        wanted: &BTreeSet<String>,
+        pinned: &[PinnedTicker],
+    ) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        for ticker in wanted {
+            let listed = map.find(ticker);
+            match (pinned.iter().find(|pin| pin.ticker == *ticker), listed) {
+                (Some(pin), listed) => {
+                    let warning = match listed {
+                        Some(listed) if listed.cik == pin.cik => None,
+                        Some(listed) => Some(format!(
+                            "ticker {ticker} now belongs to {} (CIK {}): still watching CIK {} ({})",
+                            listed.name, listed.cik, pin.cik, pin.name
+                        )),
+                        None => Some(format!(
+                            "ticker {ticker} is no longer in EDGAR's ticker map: still watching CIK {} ({})",
+                            pin.cik, pin.name
+                        )),
+                    };
+                    if warning != pin.warning {
+                        if let Some(warning) = &warning {
+                            tracing::warn!(cik = %pin.cik, "{warning}");
+                        }
+                        self.store.pin_ticker(&PinnedTicker { warning, ..pin.clone() }, now).await?;
+                    }
+                }
+                (None, Some(listed)) => {
+                    tracing::info!(cik = %listed.cik, "ticker {ticker} is {} (CIK {})", listed.name, listed.cik);
+                    let pin = PinnedTicker {
+                        ticker: ticker.clone(),
+                        cik: listed.cik,
+                        name: listed.name.clone(),
+                        warning: None,
+                    };
+                    self.store.pin_ticker(&pin, now).await?;
+                    self.store.clear_fact(&format!("unknown_ticker:{ticker}")).await?;
+                }
+                (None, None) => {
+                    let words = describe_unknown(ticker, map.nearest(ticker));
+                    if self.store.set_fact(&format!("unknown_ticker:{ticker}"), &words, now).await? {
+                        tracing::error!("{words}");
+                    }
+                }
+            }
+        }
+        let words = wanted.iter().cloned().collect::<Vec<_>>().join(",");
+        self.store.set_fact(MAP_CHECKED, &words, now).await?;
+        Ok(())
+    }
+
+    /// A ticker for a filer that is not on the watchlist by ticker: asked of the map once a day at most, and never
+    /// worth waiting for.
+    pub(super) async fn ticker_of(&self, watchlist: &Watchlist, cik: Cik) -> Option<String> {
+        if let Some(ticker) = watchlist.tickers.get(&cik) {
+            return Some(ticker.clone());
+        }
+        let key = format!("ticker_of:{cik}");
+        let now = self.clock.now();
+        if let Ok(Some((ticker, at))) = self.store.fact(&key).await
+            && now - at < MAP_CHECK_INTERVAL
+        {
+            return Some(ticker).filter(|ticker| !ticker.is_empty());
+        }
+        let patience = self.clock.sleep(std::time::Duration::from_secs(5));
+        let map = tokio::select! {
+            map = self.client.ticker_map() => map.ok()?,
+            () = patience => return None,
+        };
+        let ticker = map.by_cik().remove(&cik);
+        // Without the note the map is asked for again with the next alert, no more.
+        let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;
+        ticker
+    }
+}
+
+/// What to say of a ticker that EDGAR's map does not hold.
+pub fn describe_unknown(ticker: &str, nearest: Option<&str>) -> String {
+    let advice = match nearest {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "name the issuer by its CIK".to_owned(),
+    };
+    format!("watch.issuers: ticker \"{ticker}\" is not in EDGAR's ticker map: {advice}")
+}
+
+/// Every ticker that the watchlist or a subscription names.
+fn configured_tickers(settings: &Settings) -> BTreeSet<String> {
+    let subscribed = settings.subscriptions.iter().flat_map(|subscription| &subscription.issuers);
+    let keys = settings.watch.issuers.iter().chain(subscribed);
+    keys.filter_map(|key| match key {
+        IssuerKey::Ticker(ticker) => Some(ticker.clone()),
+        _ => None,
+    })
+    .collect()
+}
+
+/// A subscription to `*` is one to everything watched; the issuers it names are watched with the others.
+fn build_watchlist(settings: &Settings, pinned: &[PinnedTicker], unknown: Vec<String>) -> Watchlist {
+    let resolve = |key: &IssuerKey| match key {
+        IssuerKey::All => None,
+        IssuerKey::Cik(cik) => Some(*cik),
+        IssuerKey::Ticker(ticker) => pinned.iter().find(|pin| pin.ticker == *ticker).map(|pin| pin.cik),
+    };
+    let subscriptions: Vec<ResolvedSubscription> = settings
+        .subscriptions
+        .iter()
+        .map(|subscription| ResolvedSubscription {
+            name: subscription.name.clone(),
+            recipient: subscription.email.clone(),
+            issuers: (!subscription.issuers.contains(&IssuerKey::All))
+                .then(|| subscription.issuers.iter().filter_map(resolve).collect()),
+            filter: subscription.filter.clone(),
+        })
+        .collect();
+    let named = subscriptions.iter().filter_map(|subscription| subscription.issuers.as_ref()).flatten().copied();
+    Watchlist {
+        all: settings.watch.issuers.contains(&IssuerKey::All),
+        ciks: settings.watch.issuers.iter().filter_map(resolve).chain(named).collect(),
+        tickers: pinned.iter().map(|pin| (pin.cik, pin.ticker.clone())).collect(),
+        subscriptions,
+        unknown,
+    }
+}
