@@ -1,0 +1,190 @@
+//! A relay on loopback, scripted step by step.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// A step of a transaction, as the client reaches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Greeting,
+    Ehlo,
+    Mail,
+    Rcpt,
+    Data,
+    /// The final dot.
+    Dot,
+    Quit,
+}
+
+/// What the relay does at a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// The usual answer.
+    Go,
+    /// This answer.
+    Say(&'static str),
+    /// No answer, the connection stays open.
+    Hang,
+    /// No answer, the connection closes.
+    Close,
+}
+
+type Script = Arc<dyn Fn(Step, &str) -> Act + Send + Sync>;
+
+/// A mail that the relay took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub from: String,
+    pub to: String,
+    pub bytes: Vec<u8>,
+}
+
+/// A running relay; it stops when dropped.
+pub struct FakeSmtp {
+    port: u16,
+    taken: Arc<Mutex<Vec<Taken>>>,
+    seen: Arc<Mutex<Vec<Taken>>>,
+    n_connections: Arc<Mutex<usize>>,
+    server: JoinHandle<()>,
+}
+
+impl Drop for FakeSmtp {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl FakeSmtp {
+    /// A relay that takes everything.
+    pub async fn start() -> Self {
+        Self::scripted(|_, _| Act::Go).await
+    }
+
+    /// A relay that does as `script` says; the text is the client's line.
+    pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (taken, seen) = (Arc::default(), Arc::default());
+        let n_connections = Arc::new(Mutex::new(0));
+        let script: Script = Arc::new(script);
+        let shared = (Arc::clone(&taken), Arc::clone(&seen), n_connections.clone());
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                *shared.2.lock().unwrap() += 1;
+                tokio::spawn(serve(stream, script.clone(), shared.0.clone(), shared.1.clone()));
+            }
+        });
+        Self { port, taken, seen, n_connections, server }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Mails the relay has said yes to.
+    pub fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Mails that arrived whole, whatever the relay answered.
+    pub fn seen(&self) -> Vec<Taken> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub fn n_connections(&self) -> usize {
+        *self.n_connections.lock().unwrap()
+    }
+}
+
+async fn serve(stream: TcpStream, script: Script, taken: Arc<Mutex<Vec<Taken>>>, seen: Arc<Mutex<Vec<Taken>>>) {
+    let mut stream = BufReader::new(stream);
+    let (mut from, mut to) = (String::new(), String::new());
+    if !step(&mut stream, script(Step::Greeting, ""), "220 relay.example ESMTP").await {
+        return;
+    }
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.unwrap_or(0) == 0 {
+            return;
+        }
+        let line = line.trim_end();
+        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        let go_on = match verb.as_str() {
+            "EHLO" => step(&mut stream, script(Step::Ehlo, line), "250-relay.example\r\n250 8BITMIME").await,
+            "MAIL" => {
+                from = bracketed(line);
+                step(&mut stream, script(Step::Mail, line), "250 2.1.0 ok").await
+            }
+            "RCPT" => {
+                to = bracketed(line);
+                step(&mut stream, script(Step::Rcpt, line), "250 2.1.5 ok").await
+            }
+            "DATA" => {
+                let act = script(Step::Data, line);
+                let accepted = act == Act::Go;
+                if !step(&mut stream, act, "354 go ahead").await {
+                    return;
+                }
+                if !accepted {
+                    continue;
+                }
+                let Some(bytes) = read_data(&mut stream).await else { return };
+                let mail = Taken { from: from.clone(), to: to.clone(), bytes };
+                seen.lock().unwrap().push(mail.clone());
+                let act = script(Step::Dot, &to);
+                if act == Act::Go {
+                    taken.lock().unwrap().push(mail);
+                }
+                step(&mut stream, act, "250 2.0.0 queued as 1").await
+            }
+            "QUIT" => {
+                step(&mut stream, script(Step::Quit, line), "221 bye").await;
+                return;
+            }
+            _ => step(&mut stream, Act::Go, "250 ok").await,
+        };
+        if !go_on {
+            return;
+        }
+    }
+}
+
+/// `false` when the conversation is over.
+async fn step(stream: &mut BufReader<TcpStream>, act: Act, usual: &str) -> bool {
+    let answer = match act {
+        Act::Go => usual,
+        Act::Say(answer) => answer,
+        Act::Close => return false,
+        Act::Hang => {
+            // Until the client gives up and closes.
+            let mut rest = String::new();
+            while stream.read_line(&mut rest).await.unwrap_or(0) > 0 {}
+            return false;
+        }
+    };
+    stream.write_all(format!("{answer}\r\n").as_bytes()).await.is_ok()
+}
+
+async fn read_data(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
+            return None;
+        }
+        if line == b".\r\n" {
+            return Some(bytes);
+        }
+        bytes.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
+    }
+}
+
+fn bracketed(line: &str) -> String {
+    line.split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'))
+        .map(|(address, _)| address.to_owned())
+        .unwrap_or_default()
+}
