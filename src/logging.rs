@@ -16,8 +16,9 @@ pub enum LogFormat {
 
 /// Starts logging from `level` up; `RUST_LOG` overrides the level. A second call changes nothing.
 pub fn start(level: Level, format: LogFormat) {
+    // sqlx logs every error that it also returns; it is said once, where it ends.
     let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("warn,edgar_watch={}", level.as_str().to_lowercase())));
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,sqlx=off,edgar_watch={}", level.as_str().to_lowercase())));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // The journal stamps every line itself.
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();

@@ -10,7 +10,6 @@ use url::Url;
 use super::raw::{RawConfig, RawMail, RawSmtp, RawSubscription};
 use crate::alert::{KindFilter, SubscriptionFilter};
 use crate::classify::{Basis, EventKind, Exchange};
-use crate::edgar::client::is_loopback;
 use crate::edgar::ids::{Cik, FormType};
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
 use crate::edgar::tickers::normalise_ticker;
@@ -414,8 +413,7 @@ fn check_smtp(checker: &mut Checker, raw: &RawSmtp) -> Option<SmtpSettings> {
         }
         (None, _) => None,
     };
-    let relay = Url::parse(&format!("smtp://{host}")).ok();
-    if login.is_some() && tls == SmtpTls::None && !relay.as_ref().is_some_and(is_loopback_relay) {
+    if login.is_some() && tls == SmtpTls::None && !is_this_machine(&host) {
         checker.fault(format!(
             "mail.smtp.tls is \"none\" and a password would go to \"{host}\" in the clear: set starttls or implicit"
         ));
@@ -424,12 +422,8 @@ fn check_smtp(checker: &mut Checker, raw: &RawSmtp) -> Option<SmtpSettings> {
     Some(SmtpSettings { host, port, tls, ca_file, login })
 }
 
-/// `url` keeps the hosts of schemes it does not know as they are written, addresses included.
-fn is_loopback_relay(url: &Url) -> bool {
-    is_loopback(url)
-        || url.host_str().is_some_and(|host| {
-            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        })
+fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The file named, or systemd's credential `smtp-password` (systemd.exec(5), LoadCredential=).

@@ -1,6 +1,7 @@
 //! Whose filings are read: the configured issuers by number, tickers resolved once and pinned.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -45,6 +46,8 @@ impl Watchlist {
 
 /// How often the map is compared with what is pinned.
 const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
+/// How long an alert waits to learn its issuer's ticker.
+const TICKER_PATIENCE: Duration = Duration::from_secs(5);
 /// The fact that remembers the last comparison.
 const MAP_CHECKED: &str = "ticker_map";
 
@@ -147,11 +150,8 @@ impl Watcher {
         {
             return Some(ticker).filter(|ticker| !ticker.is_empty());
         }
-        let patience = self.clock.sleep(std::time::Duration::from_secs(5));
-        let map = tokio::select! {
-            map = self.client.ticker_map() => map.ok()?,
-            () = patience => return None,
-        };
+        // A limit on the network, not a wait: it runs on the network's clock.
+        let map = tokio::time::timeout(TICKER_PATIENCE, self.client.ticker_map()).await.ok()?.ok()?;
         let ticker = map.by_cik().remove(&cik);
         // Without the note the map is asked for again with the next alert, no more.
         let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;

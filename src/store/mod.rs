@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
-use sqlx::{Any, AnyPool, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction};
 use url::Url;
 
 pub use budget::BudgetState;
@@ -92,22 +92,17 @@ impl Store {
         connect.set_query(Some(if create { "mode=rwc" } else { "mode=rw" }));
         let options: AnyConnectOptions =
             connect.as_str().parse().map_err(|error: sqlx::Error| unusable(error.to_string()))?;
+        // The first connection is made by hand: the pool would try again until its time is up and hide the reason.
+        let mut first = AnyConnection::connect_with(&options).await.map_err(|error| unusable(explain(&error)))?;
+        prepare_connection(&mut first).await.map_err(|error| unusable(explain(&error)))?;
+        first.close().await.map_err(|error| unusable(explain(&error)))?;
         let pool = AnyPoolOptions::new()
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(30))
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    for pragma in [
-                        "PRAGMA busy_timeout = 10000",
-                        "PRAGMA journal_mode = WAL",
-                        "PRAGMA synchronous = FULL",
-                        "PRAGMA foreign_keys = ON",
-                    ] {
-                        sqlx::raw_sql(pragma).execute(&mut *connection).await?;
-                    }
-                    Ok(())
-                })
-            })
+            // A connection that works is kept: on a full disk a new one could not be prepared.
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection, _| Box::pin(prepare_connection(connection)))
             .connect_with(options)
             .await
             .map_err(|error| unusable(explain(&error)))?;
@@ -207,6 +202,19 @@ pub fn try_lock(store_url: &Url) -> anyhow::Result<Option<StoreLock>> {
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => bail!("lock file {}: {error}", path.display()),
     }
+}
+
+/// What every SQLite connection needs: waiting for locks, a write-ahead log, and every commit on the disk.
+async fn prepare_connection(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    for pragma in [
+        "PRAGMA busy_timeout = 10000",
+        "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+    ] {
+        sqlx::raw_sql(pragma).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 fn store_path(url: &Url) -> PathBuf {

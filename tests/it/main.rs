@@ -4,3 +4,18 @@ mod support;
 
 // A feed in, one mail out: the whole path, and what must not be mailed.
 mod feed_to_mail;
+
+// Configuration: the example and each bad file.
+mod config;
+
+// How EDGAR is asked: User-Agent, pace, refusals, limits.
+mod fair_access;
+
+// Delivery: what each answer of the relay leads to.
+mod delivery;
+
+// The binary itself: help, exit codes, output, signals.
+mod cli;
+
+// The store on bad days: newer schemas, no rights, a full disk, garbage.
+mod state;

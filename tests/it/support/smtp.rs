@@ -67,7 +67,7 @@ impl FakeSmtp {
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (taken, seen) = (Arc::default(), Arc::default());
+        let (taken, seen): (Arc<Mutex<Vec<Taken>>>, Arc<Mutex<Vec<Taken>>>) = Default::default();
         let n_connections = Arc::new(Mutex::new(0));
         let script: Script = Arc::new(script);
         let shared = (Arc::clone(&taken), Arc::clone(&seen), n_connections.clone());

@@ -1,0 +1,187 @@
+//! Configuration: the example holds every key and loads; each bad file gives its exact message.
+
+use std::path::Path;
+
+use edgar_watch::alert::KindFilter;
+use edgar_watch::config::{EXAMPLE, IssuerKey, parse};
+
+const GOOD: &str = "[edgar]\nuser_agent = \"Example Research ops@example.com\"\n[watch]\nissuers = [\"RBBN\"]\n\
+                    [mail]\nfrom = \"a@example.com\"\nowner = \"b@example.com\"\n";
+
+fn faults(text: &str) -> Vec<String> {
+    match parse(text, "config.toml", Path::new("/etc/edgar-watch")) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.faults().to_vec(),
+    }
+}
+
+/// A good file with one thing replaced, and the one fault that makes.
+fn check(from: &str, to: &str, expected: &str) {
+    assert!(GOOD.contains(from), "{from} is not in the good file");
+    assert_eq!(faults(&GOOD.replacen(from, to, 1)), [expected]);
+}
+
+/// The good file with lines added, and the one fault that makes.
+fn check_added(added: &str, expected: &str) {
+    assert_eq!(faults(&format!("{GOOD}{added}")), [expected]);
+}
+
+#[test]
+fn the_good_file_is_good() {
+    assert_eq!(faults(GOOD), Vec::<String>::new());
+}
+
+#[test]
+fn the_example_loads_as_it_is() {
+    let settings = parse(EXAMPLE, "config.example.toml", Path::new("/etc/edgar-watch")).expect("the example");
+    assert_eq!(settings.watch.issuers, [IssuerKey::All]);
+    assert_eq!(settings.pace.per_second(), 5);
+    assert_eq!(settings.store_url.path(), "/var/lib/edgar-watch/state.db");
+    assert_eq!(settings.subscriptions[0].filter.kinds, KindFilter::Default);
+}
+
+#[test]
+fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
+    for (table, header) in [
+        ("", ""),
+        ("edgar", "[edgar]"),
+        ("watch", "[watch]"),
+        ("poll", "[poll]"),
+        ("store", "[store]"),
+        ("mail", "[mail]"),
+        ("mail.smtp", "[mail.smtp]"),
+        ("log", "[log]"),
+        ("subscription", "[[subscription]]"),
+    ] {
+        // What the program expects where it finds a key it does not know.
+        let fault = faults(&format!("{header}\nno_such_key_at_all = 1\n")).join("");
+        let (_, known) = fault.split_once("expected one of ").unwrap_or_else(|| panic!("{table}: {fault}"));
+        for key in known.split(", ") {
+            let found = EXAMPLE.lines().any(|line| {
+                let line = line.trim_start_matches("# ");
+                line.starts_with(&format!("{key} = "))
+                    || [format!("[{key}]"), format!("[[{key}]]"), format!("[{table}.{key}]")]
+                        .iter()
+                        .any(|header| line == header)
+            });
+            assert!(found, "{table}.{key} is not in the example");
+        }
+    }
+    // Uncommented, the defaults change nothing but what only makes sense together.
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
+            _ => line,
+        })
+        .filter(|line| {
+            !["ca_file", "username", "password_file", "bases", "exchanges"].iter().any(|key| line.starts_with(key))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let folder = Path::new("/etc/edgar-watch");
+    let plain = parse(EXAMPLE, "plain", folder).expect("the example");
+    let full = parse(&uncommented, "full", folder).expect("the example, uncommented");
+    assert_eq!(format!("{plain:?}"), format!("{full:?}"));
+}
+
+#[test]
+fn each_fault_has_its_message() {
+    let agent = "user_agent = \"Example Research ops@example.com\"";
+    check(
+        agent,
+        "",
+        "config.toml: edgar.user_agent is missing: EDGAR refuses clients that name no contact \
+         (example: \"Example Research ops@example.com\")",
+    );
+    check(
+        agent,
+        "user_agent = \"curl/8.0\"",
+        "config.toml: edgar.user_agent: expected a name and an e-mail address \
+         (example: \"Example Research ops@example.com\"), found \"curl/8.0\"",
+    );
+    check(
+        "[\"RBBN\"]",
+        "[\"32O193\"]",
+        "config.toml: watch.issuers[0]: expected a CIK of 1 to 10 digits, found \"32O193\"",
+    );
+    check(
+        "[\"RBBN\"]",
+        "[\"A B/C,D\"]",
+        "config.toml: watch.issuers[0]: expected a ticker, a CIK or \"*\", found \"A B/C,D\"",
+    );
+    check(
+        "issuers = [\"RBBN\"]",
+        "",
+        "config.toml: watch.issuers is missing: name tickers or CIKs, or \"*\" for every issuer",
+    );
+    check("owner = \"b@example.com\"", "", "config.toml: mail.owner is missing (example: \"ops@example.com\")");
+    check_added(
+        "[poll]\nintervall = \"10s\"\n",
+        "config.toml:9:1: unknown key \"intervall\", did you mean \"interval\"?",
+    );
+    check_added(
+        "[poll]\ninterval = \"soon\"\n",
+        "config.toml: poll.interval: expected a duration such as \"60s\", found \"soon\"",
+    );
+    check_added("[poll]\ninterval = \"0s\"\n", "config.toml: poll.interval: expected at least 1s, found \"0s\"");
+    check_added(
+        "[store]\nurl = \"mysql://u:secret@host/db\"\n",
+        "config.toml: store.url: expected sqlite:///path/to/state.db, found \"mysql://u:***@host/db\"",
+    );
+    check_added(
+        "transport = \"pigeon\"\n",
+        "config.toml: mail.transport: expected smtp, sendmail or folder, found \"pigeon\"",
+    );
+    check_added(
+        "[mail.smtp]\nhost = \"relay.example.com\"\nusername = \"me\"\npassword_file = \"secret\"\n",
+        "config.toml: mail.smtp.tls is \"none\" and a password would go to \"relay.example.com\" in the clear: \
+         set starttls or implicit",
+    );
+    check_added(
+        "[mail.smtp]\nusername = \"me\"\n",
+        "config.toml: mail.smtp.username is set without a password: set mail.smtp.password_file, or give the service \
+         the credential smtp-password",
+    );
+    check_added(
+        "[[subscription]]\nemail = \"desk@example.com\"\nkinds = [\"staff_determinations\"]\n",
+        "config.toml: subscription[0].kinds[0]: expected one of staff_determination, deficiency_notice, \
+         hearing_requested, extension_granted, panel_decision, council_review, compliance_regained, delisting, \
+         anticipated, found \"staff_determinations\"",
+    );
+    check_added(
+        "[[subscription]]\nemail = \"desk@example.com\"\ndelivery = \"weekly\"\n",
+        "config.toml: subscription[0].delivery: expected immediate, found \"weekly\"",
+    );
+}
+
+#[test]
+fn the_ceiling_binds_under_sec_gov_and_nowhere_else() {
+    let rate = |rate: u32, url: &str| {
+        faults(&GOOD.replacen("[edgar]\n", &format!("[edgar]\nmax_requests_per_second = {rate}\n{url}"), 1))
+    };
+    assert_eq!(rate(11, ""), ["config.toml: edgar.max_requests_per_second: expected 1 to 10 under sec.gov, found 11"]);
+    let mirror = "www_url = \"http://mirror.example\"\ndata_url = \"http://mirror.example\"\n";
+    assert_eq!(rate(500, mirror), Vec::<String>::new());
+    let half = "www_url = \"http://mirror.example\"\n";
+    assert_eq!(
+        rate(11, half),
+        ["config.toml: edgar.max_requests_per_second: expected 1 to 10 under sec.gov, found 11"]
+    );
+    let lookalike = "www_url = \"http://www.sec.gov.example\"\ndata_url = \"http://notsec.gov\"\n";
+    assert_eq!(rate(11, lookalike), Vec::<String>::new());
+}
+
+#[test]
+fn a_password_in_the_clear_may_stay_on_this_machine() {
+    for host in ["localhost", "127.0.0.1", "::1"] {
+        let smtp = format!("[mail.smtp]\nhost = \"{host}\"\nusername = \"me\"\npassword_file = \"secret\"\n");
+        assert_eq!(faults(&format!("{GOOD}{smtp}")), Vec::<String>::new(), "{host}");
+    }
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let text = GOOD.replacen("RBBN", "32O193", 1).replacen("b@example.com", "nobody", 1);
+    assert_eq!(faults(&text).len(), 2, "{:?}", faults(&text));
+}

@@ -1,0 +1,230 @@
+//! Delivery: what each answer of the relay leads to, and that every attempt sends the same bytes.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use edgar_watch::config::{SmtpSettings, SmtpTls};
+use edgar_watch::demo::edgar::Archive;
+use edgar_watch::mail::{DeliveryError, Envelope, SmtpTimeouts, SmtpTransport};
+use edgar_watch::passes::PassError;
+use edgar_watch::store::MessageState;
+use mail_parser::MessageParser;
+
+use crate::support::filings::TestFiling;
+use crate::support::smtp::{Act, FakeSmtp, Step};
+use crate::support::{Desk, DeskPlan};
+
+const NOON: &str = "2026-03-19T16:00:00Z";
+const TWO_DESKS: &str =
+    "[[subscription]]\nemail = \"first@example.com\"\n[[subscription]]\nemail = \"second@example.com\"\n";
+
+/// A desk with a relay and one alert waiting for each subscriber.
+async fn desk_with_alert(relay: &FakeSmtp, subscriptions: &'static str) -> Desk {
+    let plan = DeskPlan { smtp_port: Some(relay.port()), subscriptions, ..DeskPlan::default() };
+    let desk = plan.open(Archive::default(), NOON).await;
+    desk.watcher.poll(None).await.expect("the baseline");
+    desk.edgar.change(|archive| TestFiling::determination(1, "2026-03-19T16:00:05Z").publish(archive));
+    desk.clock.advance(Duration::from_secs(10));
+    desk.watcher.poll(None).await.expect("a poll");
+    desk.watcher.read().await.expect("a reading");
+    desk
+}
+
+const ONE_DESK: &str = "[[subscription]]\nemail = \"desk@example.com\"\n";
+
+#[tokio::test]
+async fn the_mail_is_what_the_contract_says() {
+    let relay = FakeSmtp::start().await;
+    let desk = desk_with_alert(&relay, ONE_DESK).await;
+    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+    let taken = relay.taken();
+    assert_eq!((taken[0].from.as_str(), taken[0].to.as_str()), ("edgar-watch@example.com", "desk@example.com"));
+    let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");
+    let header = |name: &str| mail.header_raw(name).unwrap_or_default().trim().to_owned();
+    assert_eq!(header("Auto-Submitted"), "auto-generated");
+    assert_eq!(header("List-Id"), "EDGAR Watch alerts <edgar-watch.example.com>");
+    assert_eq!(header("X-EDGAR-Accession"), "0009992000-26-000001");
+    assert_eq!(header("X-EDGAR-CIK"), "0009991001");
+    assert_eq!(header("X-EDGAR-Form"), "8-K");
+    assert_eq!(header("X-EDGAR-Event"), "staff_determination");
+    assert_eq!(header("Date"), "Thu, 19 Mar 2026 16:00:10 +0000");
+    assert!(header("Message-ID").starts_with("<0009992000-26-000001."));
+    let (text, html) = (mail.body_text(0).expect("a text part"), mail.body_html(0).expect("an HTML part"));
+    for part in ["Rule", "5250(c)(1)", "17 Mar 2026", "GANTRY MICRO, INC.", "31 Dec 2025"] {
+        assert!(text.contains(part) && html.contains(part), "{part} is in both parts");
+    }
+    assert!(!html.contains("<img") && !html.contains("http-equiv"), "nothing remote");
+    let kept = desk.watcher.store.message(1).await.expect("the message").expect("the message");
+    assert_eq!((kept.0.state, kept.1), (MessageState::Sent, None), "its bytes are dropped");
+    assert_eq!(kept.0.last_reply.as_deref(), Some("250 2.0.0 queued as 1"));
+}
+
+#[tokio::test]
+async fn a_temporary_refusal_waits_and_is_sent_with_the_same_bytes() {
+    for step in [Step::Mail, Step::Rcpt, Step::Data, Step::Dot] {
+        let n = AtomicUsize::new(0);
+        let relay = FakeSmtp::scripted(move |at, _| {
+            if at == step && n.fetch_add(1, Ordering::SeqCst) == 0 { Act::Say("451 4.7.1 try later") } else { Act::Go }
+        })
+        .await;
+        let desk = desk_with_alert(&relay, ONE_DESK).await;
+        assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_postponed, 1, "{step:?}");
+        assert_eq!(desk.watcher.deliver().await.expect("not due").n_sent, 0);
+        let (waiting, frozen) = desk.watcher.store.message(1).await.expect("the message").expect("the message");
+        assert_eq!(waiting.last_reply.as_deref(), Some("relay answered 451 \"4.7.1 try later\""));
+        desk.clock.advance(Duration::from_secs(60));
+        assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+        // lettre ends every mail with one line end more.
+        let frozen = frozen.expect("its bytes");
+        assert!(relay.taken()[0].bytes.starts_with(&frozen), "what was frozen before the first attempt");
+        assert!(relay.taken()[0].bytes.len() <= frozen.len() + 2);
+    }
+}
+
+#[tokio::test]
+async fn a_final_refusal_is_set_aside_and_costs_no_other() {
+    let relay = FakeSmtp::scripted(|step, line| {
+        if step == Step::Rcpt && line.contains("first@") { Act::Say("550 5.1.1 no such user") } else { Act::Go }
+    })
+    .await;
+    let desk = desk_with_alert(&relay, TWO_DESKS).await;
+    let summary = desk.watcher.deliver().await.expect("a delivery");
+    assert_eq!((summary.n_set_aside, summary.n_sent), (1, 1));
+    desk.clock.advance(Duration::from_secs(86_400));
+    desk.watcher.deliver().await.expect("nothing is due");
+    assert_eq!(relay.taken().len(), 1, "a final refusal is not tried again");
+    let aside = desk.watcher.store.open_messages().await.expect("the outbox");
+    assert_eq!(aside[0].last_reply.as_deref(), Some("relay answered 550 \"5.1.1 no such user\""));
+
+    assert!(
+        desk.watcher
+            .store
+            .retry_message(aside[0].id, edgar_watch::clock::Clock::now(&desk.clock))
+            .await
+            .expect("a retry")
+    );
+    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_set_aside, 1, "refused once more");
+    assert!(
+        desk.watcher
+            .store
+            .drop_message(aside[0].id, edgar_watch::clock::Clock::now(&desk.clock))
+            .await
+            .expect("a drop")
+    );
+    assert_eq!(desk.watcher.store.open_messages().await.expect("the outbox").len(), 0);
+}
+
+#[tokio::test]
+async fn a_reply_lost_after_the_final_dot_is_repeated_with_the_same_bytes() {
+    let n = AtomicUsize::new(0);
+    let relay = FakeSmtp::scripted(move |step, _| {
+        if step == Step::Dot && n.fetch_add(1, Ordering::SeqCst) == 0 { Act::Close } else { Act::Go }
+    })
+    .await;
+    let mut desk = desk_with_alert(&relay, ONE_DESK).await;
+    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_postponed, 1);
+    desk.clock.advance(Duration::from_secs(60));
+    desk.restart().await;
+    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+    let seen = relay.seen();
+    assert_eq!(seen.len(), 2);
+    assert!(seen[0] == seen[1], "the same bytes, so the same Message-ID");
+}
+
+#[tokio::test]
+async fn a_dead_relay_is_asked_once_a_pass_and_the_mail_waits() {
+    let relay =
+        FakeSmtp::scripted(|step, _| if step == Step::Greeting { Act::Say("554 no service") } else { Act::Go }).await;
+    let desk = desk_with_alert(&relay, TWO_DESKS).await;
+    let summary = desk.watcher.deliver().await.expect("a pass");
+    let expected = format!("relay 127.0.0.1:{} (in the clear) answered 554 \"no service\"", relay.port());
+    assert_eq!((summary.n_postponed, summary.unreachable.as_deref()), (2, Some(expected.as_str())));
+    assert_eq!(relay.n_connections(), 1);
+    desk.clock.advance(Duration::from_secs(120));
+    let error = desk.watcher.cycle(None).await.expect_err("the relay is out of reach");
+    assert!(matches!(error, PassError::Outage(_)));
+}
+
+#[tokio::test]
+async fn mail_too_old_is_set_aside_with_the_last_words() {
+    let relay = FakeSmtp::scripted(|step, _| if step == Step::Rcpt { Act::Say("450 busy") } else { Act::Go }).await;
+    let desk = desk_with_alert(&relay, ONE_DESK).await;
+    desk.watcher.deliver().await.expect("a pass");
+    desk.clock.advance(Duration::from_secs(6 * 86_400));
+    assert_eq!(desk.watcher.deliver().await.expect("a pass").n_set_aside, 1);
+    let aside = desk.watcher.store.open_messages().await.expect("the outbox");
+    assert_eq!(aside[0].last_reply.as_deref(), Some("relay answered 450 \"busy\" (given up after 2 attempts)"));
+}
+
+#[tokio::test]
+async fn one_connection_serves_a_pass() {
+    let relay = FakeSmtp::start().await;
+    let desk = desk_with_alert(&relay, TWO_DESKS).await;
+    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 2);
+    assert_eq!(relay.n_connections(), 1);
+}
+
+#[tokio::test]
+async fn one_address_with_two_subscriptions_gets_one_mail_that_names_both() {
+    let relay = FakeSmtp::start().await;
+    let twice = "[[subscription]]\nemail = \"desk@example.com\"\n[[subscription]]\nemail = \"desk@example.com\"\nkinds = [\"staff_determination\"]\n";
+    let desk = desk_with_alert(&relay, twice).await;
+    desk.watcher.deliver().await.expect("a delivery");
+    let taken = relay.taken();
+    assert_eq!(taken.len(), 1);
+    let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");
+    let text = mail.body_text(0).expect("a text part").into_owned();
+    assert!(text.contains("You get this because of config:1, config:2."), "{text}");
+}
+
+/// A relay that hangs costs its step's time limit, not the process.
+#[tokio::test]
+async fn a_relay_that_hangs_is_given_up_at_each_step() {
+    for (step, transient) in [
+        (Step::Greeting, false),
+        (Step::Ehlo, false),
+        (Step::Mail, false),
+        (Step::Rcpt, true),
+        (Step::Data, true),
+        (Step::Dot, true),
+    ] {
+        let relay = FakeSmtp::scripted(move |at, _| if at == step { Act::Hang } else { Act::Go }).await;
+        let limit = Duration::from_millis(200);
+        let settings = SmtpSettings {
+            host: "127.0.0.1".to_owned(),
+            port: relay.port(),
+            tls: SmtpTls::None,
+            ca_file: None,
+            login: None,
+        };
+        let timeouts = SmtpTimeouts { connect: limit, command: limit, data: limit };
+        let mut transport = SmtpTransport::new(&settings, timeouts).expect("a transport");
+        let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };
+        let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no answer");
+        assert_eq!(matches!(error, DeliveryError::Transient(_)), transient, "{step:?}: {error:?}");
+        assert!(error.to_string().ends_with("no answer in 0.2 s"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn starttls_is_required_and_never_opportunistic() {
+    let relay = FakeSmtp::start().await;
+    let settings = SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port: relay.port(),
+        tls: SmtpTls::Starttls,
+        ca_file: None,
+        login: None,
+    };
+    let mut transport = SmtpTransport::new(&settings, SmtpTimeouts::default()).expect("a transport");
+    let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };
+    let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no STARTTLS there");
+    assert_eq!(
+        error,
+        DeliveryError::Unreachable(format!(
+            "relay 127.0.0.1:{} (STARTTLS): STARTTLS is not supported on this server",
+            relay.port()
+        ))
+    );
+    assert_eq!(relay.seen().len(), 0);
+}

@@ -1,0 +1,151 @@
+//! The store on bad days: another program's schema, a folder that may not be written, a full disk, garbage.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use edgar_watch::demo::edgar::{Archive, LoopbackEdgar};
+use edgar_watch::store::{OpenError, Store};
+use url::Url;
+
+use crate::support::filings::{TestFiling, archive};
+use crate::support::{Desk, DeskPlan, read_mails};
+
+fn store_url(path: &Path) -> Url {
+    Url::parse(&format!("sqlite://{}", path.display())).expect("a URL")
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_program_is_not_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    Store::open(&store_url(&path)).await.expect("a store").close().await;
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", path.display())).await.expect("the file");
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (900, 'from the future', 1, x'00', 0)";
+    sqlx::query(newer).execute(&pool).await.expect("a row");
+    pool.close().await;
+    let error = Store::open(&store_url(&path)).await.expect_err("it is newer");
+    assert_eq!(error.to_string(), format!("{} has schema 900, this program knows up to 1: not opened", path.display()));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("state.db");
+    std::fs::write(&path, "This was a shopping list. ".repeat(100)).expect("a file");
+    let error = Store::open(&store_url(&path)).await.expect_err("no database");
+    assert_eq!(
+        error.to_string(),
+        format!("store {}: file is not a database: the file is damaged, restore it from a backup", path.display())
+    );
+    assert!(matches!(error, OpenError::Unusable { .. }));
+}
+
+/// A desk on disk whose folder is prepared by `prepare`, and `once` run in it as nobody when this test is root.
+async fn once_in(folder: &Path, edgar: &LoopbackEdgar) -> Output {
+    let config = folder.join("desk.toml");
+    std::fs::write(&config, DeskPlan::default().text(&edgar.url())).expect("a file");
+    run_once(&config, None).await
+}
+
+async fn run_once(config: &Path, user: Option<u32>) -> Output {
+    // Another user may not be allowed into the folder of the build.
+    let bin = tempfile::tempdir().expect("a folder");
+    std::fs::set_permissions(bin.path(), PermissionsExt::from_mode(0o755)).expect("rights");
+    let program: PathBuf = bin.path().join("edgar-watch");
+    std::fs::copy(env!("CARGO_BIN_EXE_edgar-watch"), &program).expect("a copy");
+    let mut command = Command::new(&program);
+    command.arg("--config").arg(config).args(["once", "--since", "2026-01-01"]).env_remove("RUST_LOG");
+    if let Some(user) = user {
+        command.uid(user);
+    }
+    tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("the binary runs")
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
+#[tokio::test]
+async fn a_folder_that_may_not_be_written_is_named_and_is_75() {
+    let edgar = LoopbackEdgar::start(Archive::default()).await.expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("desk.toml");
+    std::fs::write(&config, DeskPlan::default().text(&edgar.url())).expect("a file");
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o555)).expect("rights");
+    let output = run_once(&config, is_root().then_some(65534)).await;
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("rights");
+    assert_eq!(output.status.code(), Some(75));
+    let path = folder.path().join("state.lock");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!("edgar-watch: lock file {}: Permission denied (os error 13)\n", path.display())
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_loses_nothing() {
+    if !is_root() {
+        eprintln!("skipped: only root can mount a small disk");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(folder.path()).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: a small disk cannot be mounted here");
+        return;
+    }
+    let edgar =
+        LoopbackEdgar::start(archive(&[TestFiling::determination(1, "2026-03-19T14:00:00Z")])).await.expect("a port");
+    let ballast = folder.path().join("ballast");
+    let first = once_in(folder.path(), &edgar).await;
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+
+    edgar.change(|archive| {
+        for number in 2..700 {
+            TestFiling::ordinary(number, "2026-03-19T14:30:00Z").announce(archive);
+        }
+        TestFiling::determination(700, "2026-03-19T15:00:00Z").publish(archive);
+    });
+    fill(&ballast);
+    let full = once_in_kept(folder.path()).await;
+    let said = String::from_utf8_lossy(&full.stderr).into_owned();
+    assert_eq!(full.status.code(), Some(75), "{said}");
+    assert!(said.contains("make room on its disk"), "{said}");
+
+    std::fs::remove_file(&ballast).expect("room");
+    once_in_kept(folder.path()).await;
+    let n_mails = read_mails(&folder.path().join("mail")).len();
+    Command::new("umount").arg("-l").arg(folder.path()).status().expect("umount runs");
+    assert_eq!(n_mails, 2, "both alerts, once the disk has room");
+}
+
+/// Writes until the disk is full.
+fn fill(ballast: &Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(ballast).expect("a file");
+    while file.write_all(&[0; 512]).is_ok() {}
+}
+
+async fn once_in_kept(folder: &Path) -> Output {
+    run_once(&folder.join("desk.toml"), None).await
+}
+
+#[tokio::test]
+async fn state_survives_a_restart() {
+    let mut desk = Desk::open(Archive::default(), "2026-03-19T16:00:00Z").await;
+    desk.watcher.poll(None).await.expect("the baseline");
+    desk.edgar.change(|archive| TestFiling::determination(1, "2026-03-19T16:00:05Z").publish(archive));
+    desk.clock.advance(std::time::Duration::from_secs(10));
+    desk.watcher.poll(None).await.expect("a poll");
+    desk.restart().await;
+    desk.watcher.read().await.expect("a reading");
+    desk.restart().await;
+    desk.watcher.deliver().await.expect("a delivery");
+    desk.restart().await;
+    desk.watcher.cycle(None).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1);
+}
