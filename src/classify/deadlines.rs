@@ -159,7 +159,7 @@ pub fn derived_deadlines(
             Some(Basis::LateFiling) if letter >= plan_stage => derive(DeadlineKind::Plan, 60),
             Some(Basis::BidPrice | Basis::MarketValue | Basis::PublicFloat) => derive(DeadlineKind::Compliance, 180),
             Some(Basis::Equity | Basis::AnnualMeeting) => {
-                derive(DeadlineKind::Plan, if letter >= five_day_rule() { 45 } else { 15 })
+                derive(DeadlineKind::Plan, if letter >= five_day_rule() { 45 } else { 15 });
             }
             _ => {}
         },

@@ -261,7 +261,7 @@ fn sentence_ends(text: &str) -> Vec<usize> {
         while after < bytes.len() && matches!(bytes[after], b'"' | b'\'' | b')' | b']') {
             after += 1;
         }
-        let space = bytes.get(after).is_some_and(|b| b.is_ascii_whitespace());
+        let space = bytes.get(after).is_some_and(u8::is_ascii_whitespace);
         let mut next = after;
         while next < bytes.len() && bytes[next].is_ascii_whitespace() {
             next += 1;

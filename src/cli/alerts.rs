@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Common, Failure, outbox, print, print_json, system_clock};
 use crate::alert::{Alert, message_id};
-use crate::clock::Clock as _;
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::mail::{Envelope, Mailer};

@@ -4,7 +4,6 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Common, Failure, print, print_json, system_clock};
-use crate::clock::Clock as _;
 use crate::store::MessageRow;
 
 /// Arguments of `outbox`.

@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Common, Failure, print, print_json, system_clock};
-use crate::clock::Clock as _;
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;

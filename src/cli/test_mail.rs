@@ -5,7 +5,6 @@ use tracing::Level;
 
 use super::{Common, Failure, print, system_clock};
 use crate::alert::message_id;
-use crate::clock::Clock as _;
 use crate::mail::{Basics, DeliveryError, Envelope, Mailer, build_plain};
 
 /// Arguments of `test-mail`.

@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(page.header.accepted_at.map(|at| at.to_rfc3339()).as_deref(), Some("2026-04-09T11:00:50+00:00"));
         assert_eq!(page.header.items.len(), 2);
         assert_eq!(page.header.parties[0].name, "Tidewell & Moss Inc");
-        assert_eq!(page.header.parties[0].cik.map(|cik| cik.number()), Some(9_990_011));
+        assert_eq!(page.header.parties[0].cik.map(super::super::ids::Cik::number), Some(9_990_011));
         let documents: Vec<_> =
             page.documents.iter().map(|d| (d.sequence, d.document_type.as_str(), d.filename.as_str())).collect();
         assert_eq!(documents, [(1, "8-K", "a-8k.htm"), (2, "EX-99.1", "ex991.htm")], "unsafe names are left out");

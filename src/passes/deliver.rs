@@ -164,7 +164,7 @@ pub fn write_notice(
     written_at: DateTime<Utc>,
 ) -> anyhow::Result<Vec<u8>> {
     let body = describe_alert(alert, subscriptions, written_at);
-    let kinds: Vec<&str> = alert.kinds().into_iter().map(|kind| kind.as_str()).collect();
+    let kinds: Vec<&str> = alert.kinds().into_iter().map(super::super::classify::EventKind::as_str).collect();
     let headers = NoticeHeaders {
         accession: alert.accession.to_string(),
         cik: alert.filers.first().map(|filer| filer.cik.to_string()).unwrap_or_default(),

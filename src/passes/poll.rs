@@ -80,7 +80,7 @@ enum End {
     /// At a page that holds nothing new, or at the depth that was asked for.
     Joined,
     /// At the end of the feed, or at what looks like it: a 503, or a short page.
-    FeedEnd { start: usize },
+    OutOfFeed { start: usize },
     /// At a failure.
     Broken(FetchError),
 }
@@ -175,7 +175,7 @@ impl Walk<'_> {
             let page = match self.watcher.client.feed_page(asked_as, start).await {
                 Ok(page) => page,
                 Err(FetchError { failure: FetchFailure::Status(StatusCode::SERVICE_UNAVAILABLE), .. }) if start > 0 => {
-                    return Ok(End::FeedEnd { start });
+                    return Ok(End::OutOfFeed { start });
                 }
                 Err(error) => return Ok(End::Broken(error)),
             };
@@ -191,11 +191,11 @@ impl Walk<'_> {
             }
             if page.n_entries() < PAGE_ENTRIES {
                 // A first page that is not full is the whole feed.
-                return Ok(if start == 0 { End::Joined } else { End::FeedEnd { start } });
+                return Ok(if start == 0 { End::Joined } else { End::OutOfFeed { start } });
             }
             start += PAGE_ENTRIES;
             if start >= MAX_START {
-                return Ok(End::FeedEnd { start });
+                return Ok(End::OutOfFeed { start });
             }
         }
     }
@@ -314,7 +314,7 @@ fn remember(
             }
             None
         }
-        End::FeedEnd { start } => {
+        End::OutOfFeed { start } => {
             // Once may be an outage that looks like the end; a second walk that ends no earlier shows it is the end.
             let start = i64::try_from(start).unwrap_or(i64::MAX);
             let confirmed = state.gap_since.is_some_and(|gap| aim.known_before <= gap)

@@ -94,7 +94,7 @@ impl Watcher {
             }
             drop(outcomes);
             if let Some(error) = stopped {
-                summary.n_notices += self.tell_unreadable(watchlist).await?;
+                self.tell_unreadable(watchlist).await?;
                 return Err(error);
             }
             queue = self.store.due_filings(now, BATCH).await?;

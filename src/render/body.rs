@@ -105,7 +105,7 @@ fn overview(alert: &Alert, event: Option<&ListingEvent>) -> Vec<Line> {
         let value = format!("{}{}, CIK {}", filer.name, ticker.unwrap_or_default(), filer.cik);
         lines.push(Line::Fact(label.to_owned(), value));
     }
-    let items: Vec<&str> = alert.items.iter().map(|item| item.as_str()).collect();
+    let items: Vec<&str> = alert.items.iter().map(super::super::edgar::ids::ItemNumber::as_str).collect();
     let items = if items.is_empty() { String::new() } else { format!(", items {}", items.join(", ")) };
     let filed = format!("{}{items}, filed {}", alert.form, print_date(alert.filing_date));
     lines.push(Line::Fact("Filing".to_owned(), filed));

@@ -181,7 +181,7 @@ impl Store {
             let padding = std::iter::repeat_n(-1, LOOKUP - chunk.len());
             let keys = chunk.iter().map(|accession| accession.as_i64()).chain(padding);
             // Only numbered placeholders were put together above.
-            let query = keys.fold(sqlx::query_as(AssertSqlSafe(statement.clone())), |query, key| query.bind(key));
+            let query = keys.fold(sqlx::query_as(AssertSqlSafe(statement.clone())), sqlx::query::QueryAs::bind);
             let rows: Vec<(i64, i64, Option<i64>)> =
                 query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "look up filings"))?;
             for (accession, seen_at, cik) in rows {

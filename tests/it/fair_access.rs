@@ -109,7 +109,8 @@ async fn retry_after_is_obeyed_in_both_forms() {
 async fn each_broken_answer_has_its_message() {
     let desk = Desk::open(Archive::default(), NOON).await;
     let what = "fetch feed \"getcurrent 8-K\" from 0";
-    let cases: Vec<(fn() -> Response<Body>, &str)> = vec![
+    type Answer = fn() -> Response<Body>;
+    let cases: Vec<(Answer, &str)> = vec![
         (|| page(StatusCode::SERVICE_UNAVAILABLE, "maintenance"), "HTTP 503"),
         (|| page(StatusCode::INTERNAL_SERVER_ERROR, ""), "HTTP 500"),
         (
@@ -225,7 +226,7 @@ async fn a_ticker_is_pinned_and_kept_when_the_map_drops_it() {
         ["watch.issuers: ticker \"ZZZZ\" is not in EDGAR's ticker map: name the issuer by its CIK"]
     );
     desk.edgar.change(|archive| {
-        drop(archive.files.insert("/files/company_tickers.json".to_owned(), map("OTHR").into_bytes()))
+        drop(archive.files.insert("/files/company_tickers.json".to_owned(), map("OTHR").into_bytes()));
     });
     desk.clock.advance(Duration::from_secs(25 * 3600));
     let watchlist = desk.watcher.resolve_watchlist().await.expect("a watchlist");

@@ -32,6 +32,7 @@ pub enum Act {
     Close,
 }
 
+type Mails = Arc<Mutex<Vec<Taken>>>;
 type Script = Arc<dyn Fn(Step, &str) -> Act + Send + Sync>;
 
 /// A mail that the relay took.
@@ -45,8 +46,8 @@ pub struct Taken {
 /// A running relay; it stops when dropped.
 pub struct FakeSmtp {
     port: u16,
-    taken: Arc<Mutex<Vec<Taken>>>,
-    seen: Arc<Mutex<Vec<Taken>>>,
+    taken: Mails,
+    seen: Mails,
     n_connections: Arc<Mutex<usize>>,
     server: JoinHandle<()>,
 }
@@ -67,13 +68,13 @@ impl FakeSmtp {
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (taken, seen): (Arc<Mutex<Vec<Taken>>>, Arc<Mutex<Vec<Taken>>>) = Default::default();
+        let (taken, seen) = (Mails::default(), Mails::default());
         let n_connections = Arc::new(Mutex::new(0));
         let script: Script = Arc::new(script);
         let shared = (Arc::clone(&taken), Arc::clone(&seen), n_connections.clone());
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                *shared.2.lock().unwrap() += 1;
+                *shared.2.lock().expect("no test panics while holding it") += 1;
                 tokio::spawn(serve(stream, script.clone(), shared.0.clone(), shared.1.clone()));
             }
         });
@@ -86,20 +87,20 @@ impl FakeSmtp {
 
     /// Mails the relay has said yes to.
     pub fn taken(&self) -> Vec<Taken> {
-        self.taken.lock().unwrap().clone()
+        self.taken.lock().expect("no test panics while holding it").clone()
     }
 
     /// Mails that arrived whole, whatever the relay answered.
     pub fn seen(&self) -> Vec<Taken> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().expect("no test panics while holding it").clone()
     }
 
     pub fn n_connections(&self) -> usize {
-        *self.n_connections.lock().unwrap()
+        *self.n_connections.lock().expect("no test panics while holding it")
     }
 }
 
-async fn serve(stream: TcpStream, script: Script, taken: Arc<Mutex<Vec<Taken>>>, seen: Arc<Mutex<Vec<Taken>>>) {
+async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
     let mut stream = BufReader::new(stream);
     let (mut from, mut to) = (String::new(), String::new());
     if !step(&mut stream, script(Step::Greeting, ""), "220 relay.example ESMTP").await {
@@ -133,10 +134,10 @@ async fn serve(stream: TcpStream, script: Script, taken: Arc<Mutex<Vec<Taken>>>,
                 }
                 let Some(bytes) = read_data(&mut stream).await else { return };
                 let mail = Taken { from: from.clone(), to: to.clone(), bytes };
-                seen.lock().unwrap().push(mail.clone());
+                seen.lock().expect("no test panics while holding it").push(mail.clone());
                 let act = script(Step::Dot, &to);
                 if act == Act::Go {
-                    taken.lock().unwrap().push(mail);
+                    taken.lock().expect("no test panics while holding it").push(mail);
                 }
                 step(&mut stream, act, "250 2.0.0 queued as 1").await
             }
