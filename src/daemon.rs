@@ -181,7 +181,7 @@ struct Troubles {
 }
 
 impl Troubles {
-    /// Says a failure of the store once, and returns how long to wait. Other failures were said where they ended.
+    /// Notes a failure and returns how long to wait. A failure that no pass has said is said here, once.
     fn note(&mut self, error: &PassError) -> Duration {
         let words = error.to_string();
         if matches!(error, PassError::Store(_)) && words != self.said {

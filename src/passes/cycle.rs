@@ -84,6 +84,9 @@ impl Watcher {
     pub async fn deliver(&self) -> Result<DeliverSummary, PassError> {
         let began_at = self.clock.now();
         let delivered = self.deliver_pass().await;
+        if let Err(error @ PassError::Config(_)) = &delivered {
+            tracing::error!("deliver pass: {error}");
+        }
         if let Ok(summary) = &delivered
             && *summary != DeliverSummary::default()
         {

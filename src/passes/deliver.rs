@@ -40,7 +40,7 @@ impl Watcher {
         if due.is_empty() {
             return Ok(summary);
         }
-        let mut mailer = Mailer::new(&self.settings.mail)?;
+        let mut mailer = Mailer::new(&self.settings.mail).map_err(|error| PassError::Config(format!("{error:#}")))?;
         while !due.is_empty() {
             for message in due {
                 self.deliver_message(&mut mailer, &message, &mut summary).await?;

@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::client::{FetchError, FetchFailure, PAGE_ENTRIES};
 use crate::edgar::eastern::{
-    eastern, eastern_date, filings_dated_from, is_business_day, is_morning, previous_business_day,
+    eastern, eastern_date, filings_dated_from, is_business_day, is_morning, previous_business_day, print_eastern,
 };
 use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
@@ -115,6 +115,10 @@ impl Walk<'_> {
         let mut seen: BTreeMap<AccessionNumber, NewFiling> = BTreeMap::new();
         let mut oldest = None;
         let end = self.walk(&state, &aim, &mut seen, &mut oldest, summary).await?;
+        if let (Some(since), End::OutOfFeed { .. }) = (self.since, &end) {
+            let back_to = oldest.map(print_eastern).unwrap_or_default();
+            tracing::warn!("the feed reaches back to {back_to}: what was filed from {since} until then is not covered");
+        }
         let failure = remember(&mut state, &aim, end, began_at, oldest);
         let filings: Vec<NewFiling> = seen.into_values().collect();
         summary.n_recorded += filings.len();

@@ -80,7 +80,7 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     }
     sections.push(Section { title: "Links".to_owned(), lines: links(alert) });
     sections.push(Section { title: "Times".to_owned(), lines: times(alert, written_at) });
-    let why = format!("You get this because of {}.", subscriptions.join(", "));
+    let why = format!("You get this because of the subscription {}.", subscriptions.join(", "));
     sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
     Body { headline, sections }
 }
