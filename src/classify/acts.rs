@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use regex::Regex;
 
-use super::calendar::business_days_between;
 use super::dates::{find_dates, head, tail};
 use super::phrases::{Cue, Signal};
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
 use super::{DocumentContext, EventKind, EventStatus, Exchange};
+use crate::calendar::business_days_between;
 
 /// One act: an exchange wrote or decided, on a day or undated.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ macro_rules! pattern {
     ($name:ident, $regex:expr) => {
         static $name: LazyLock<Regex> = LazyLock::new(|| {
             // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).unwrap()
+            Regex::new($regex).expect("a constant of this module")
         });
     };
 }
@@ -50,8 +50,14 @@ pattern!(
     RESTATES,
     r"(?i)\bfiled\s(?:only|solely)\b|\b(?:only|sole)\s(?:purpose|change)\b|\bset out again\b|\bnot been brought up to date\b|\bsolely (?:to|for)\b|\bonly in order to\b|\bno other changes?\b|\bdoes not (?:otherwise )?(?:amend|modify|update)\b"
 );
+pattern!(
+    ORIGINAL,
+    r"(?i)(?:(?:amend\w*|supplement\w*|updat\w*|correct\w*)[^;]{0,200}?)?(?:current report on )?form 8-k\b[^;]{0,160}?\b(?:filed|dated|furnished|submitted)\b[^;.]{0,120}?\b(?:19|20)\d\d\b"
+);
 pattern!(PAST_FORM, r"(?i)^(?:10-?[kq]|20-?f|40-?f|s-\d|f-\d|424|def|pre|nt |ars|11-k)");
-pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:\w+ ){0,6}?(?:hearing|appeal|request)");
+pattern!(STAFF_DECIDES, r"(?i)\b(?:staff|department)(?: (?:has|had|have|also|therefore|accordingly|now|thereupon))* $");
+pattern!(CONTRACT, r"(?i)\b(?:shall|hereof|hereunder|hereby|thereof|means any|herein|set forth below)\b");
+pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:[\w']+ ){0,6}?(?:hearing|appeal|request)");
 pattern!(
     PLANNED,
     r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|to (?:seek|appeal|request))\b"
@@ -63,10 +69,10 @@ pub fn reference_date(text: &str, context: &DocumentContext) -> Option<NaiveDate
         return context.filed;
     }
     let start = head(text, 6000);
-    let footer = WIRE_FOOTER.captures(text).and_then(|c| find_dates(&c[1], None).first().map(|d| d.date));
+    let footer = WIRE_FOOTER.captures(text).and_then(|c| find_dates(&c[1], None, None).first().map(|d| d.date));
     let dateline = || {
         let early = head(start, 2500);
-        find_dates(early, footer)
+        find_dates(early, footer, None)
             .into_iter()
             .find(|d| {
                 d.has_year && {
@@ -77,8 +83,20 @@ pub fn reference_date(text: &str, context: &DocumentContext) -> Option<NaiveDate
             })
             .map(|d| d.date)
     };
-    let report = || REPORT_DATE.captures(start).and_then(|c| find_dates(&c[1], None).first().map(|d| d.date));
+    let report = || REPORT_DATE.captures(start).and_then(|c| find_dates(&c[1], None, None).first().map(|d| d.date));
     footer.or_else(dateline).or_else(report)
+}
+
+/// The day a release bears, at most a few days before the report that carries it.
+pub fn dateline(text: &str, reference: Option<NaiveDate>) -> Option<NaiveDate> {
+    let start = head(text, 3000);
+    let near = |d: &NaiveDate| reference.is_none_or(|r| (0..=5).contains(&(r - *d).num_days()));
+    let ends_line = |end: usize| {
+        let after = head(&start[end..], 12).trim_start().to_owned();
+        after.is_empty() || after.starts_with(['-', '/', '(', ':', '.'])
+    };
+    let dates = find_dates(start, reference, None);
+    dates.iter().find(|d| near(&d.date) && ends_line(d.end)).map(|d| d.date).or(reference)
 }
 
 /// Finds the acts of a document in the order they are told.
@@ -141,7 +159,7 @@ fn dated_acts(index: usize, sentence: &Reading) -> Vec<Act> {
 /// Where the telling of one date ends and that of the next one starts: the last clause end between them.
 fn split_between(text: &str, from: usize, to: usize) -> usize {
     let between = &text[from..to.max(from)];
-    for mark in ["; ", ", and ", ", which ", ". ", ", but ", " and ", ", "] {
+    for mark in ["; ", ", and ", ", which ", ". ", ", but ", " and on ", " and by ", " and in ", ", ", " and "] {
         if let Some(at) = between.rfind(mark) {
             return from + at;
         }
@@ -170,8 +188,10 @@ pub fn kind_of(sentence: &Reading, clause: &Range<usize>) -> Option<(EventKind, 
     });
     let panel = find(Signal::Panel);
     let regained = find(Signal::Regained);
+    let by_staff = strong.is_some_and(|c| STAFF_DECIDES.is_match(tail(&sentence.text[..c.start], 50)));
     if let Some(name) = find(Signal::PanelGrant)
-        && regained.is_none()
+        && !by_staff
+        && regained.is_none_or(|name| name == "regained.closed")
         && find(Signal::Additional).is_none()
     {
         return Some((EventKind::ExtensionGranted, name));
@@ -275,12 +295,14 @@ fn company_acts(index: usize, sentence: &Reading, reference: Option<NaiveDate>) 
 /// Says of each act whether it is news, by its date first and by the words around it second.
 fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &DocumentContext, reference: Option<NaiveDate>) {
     let amended = context.form.is_some_and(|f| f.ends_with("/A"));
+    let original = if amended { original_report(text, reference) } else { None };
     let restated = amended && RESTATES.is_match(head(text, 8000));
     let told_late = context.form.is_some_and(|f| PAST_FORM.is_match(f));
     let reference = reference.or_else(|| latest_act(sentences, acts));
     for act in acts.iter_mut() {
         let sentence = &sentences[act.sentence];
-        let (status, reason) = if restated {
+        let reported = matches!((act.date, original), (Some(date), Some(original)) if date <= original);
+        let (status, reason) = if restated || reported {
             (EventStatus::History, "an amendment restates an earlier report")
         } else {
             match (act.date, reference) {
@@ -291,6 +313,14 @@ fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &Document
         act.status = status;
         act.reason = reason;
     }
+}
+
+/// The day the report was filed that this one amends: letters up to that day were told in it.
+fn original_report(text: &str, reference: Option<NaiveDate>) -> Option<NaiveDate> {
+    let start = head(text, 8000);
+    let found = ORIGINAL.find(start)?;
+    let dates = find_dates(found.as_str(), reference, None);
+    dates.last().map(|d| d.date).filter(|d| reference.is_none_or(|r| *d < r))
 }
 
 /// Without a filing date the latest letter that nothing marks as old sets the day.
@@ -338,6 +368,9 @@ fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus
     }
     if history_cue(sentence, &act.clause).is_some() {
         return (EventStatus::History, "told as known before");
+    }
+    if CONTRACT.is_match(&sentence.text) {
+        return (EventStatus::History, "words of a contract");
     }
     match act.kind {
         EventKind::HearingRequested | EventKind::Anticipated | EventKind::Delisting => {

@@ -26,10 +26,10 @@ struct Entry {
 
 static PHRASES: LazyLock<Vec<(Entry, Regex)>> = LazyLock::new(|| {
     // The file is part of the program; a test reads it.
-    let file: File = toml::from_str(include_str!("patterns/bases.toml")).unwrap();
+    let file: File = toml::from_str(include_str!("patterns/bases.toml")).expect("a constant of this module");
     let compile = |entry: Entry| {
         // Every phrase is compiled by a test.
-        let regex = Regex::new(&format!("(?i){}", entry.regex)).unwrap();
+        let regex = Regex::new(&format!("(?i){}", entry.regex)).expect("a constant of this module");
         (entry, regex)
     };
     file.phrase.into_iter().map(compile).collect()

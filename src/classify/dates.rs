@@ -30,31 +30,42 @@ static DATE: LazyLock<Regex> = LazyLock::new(|| {
         | \b(?P<day>yesterday|(?:last|on|this\spast)\s(?:last\s)?(?P<wd>monday|tuesday|wednesday|thursday|friday))\b
         ",
     )
-    .unwrap()
+    .expect("a constant of this module")
+});
+
+/// The day of the release itself, where words say that something came on it.
+static TODAY: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(
+        r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b",
+    )
+    .expect("a constant of this module")
 });
 
 static DATE_NEXT: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^,?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d").unwrap()
+    Regex::new(r"(?i)^,?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d")
+        .expect("a constant of this module")
 });
 
 static LIST_GAP: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$").unwrap()
+    Regex::new(r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$").expect("a constant of this module")
 });
 
 static BARE_DAY: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^ (?:and|or|&) (\d{1,2}), ((?:19|20)\d\d)\b").unwrap()
+    Regex::new(r"(?i)^ (?:and|or|&) (\d{1,2}), ((?:19|20)\d\d)\b").expect("a constant of this module")
 });
 
 /// Finds every date of `text`. A date without a year takes it from the list it stands in, from a date said just before,
 /// or else is the last such day not after `reference` (the next one if a word like "until" stands before it).
-pub fn find_dates(text: &str, reference: Option<NaiveDate>) -> Vec<DateMention> {
+/// Weekdays and "yesterday" count back from `told_on`.
+pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<NaiveDate>) -> Vec<DateMention> {
     let mut found: Vec<(DateMention, Option<(u32, u32)>)> = Vec::new();
     for captures in DATE.captures_iter(text) {
         // Group 0 always takes part in a match.
-        let whole = captures.get(0).unwrap();
+        let whole = captures.get(0).expect("group 0 is the whole match");
         let named = |name: &str| captures.name(name).map(|m| m.as_str());
         let first = |names: [&str; 4]| names.iter().find_map(|n| captures.name(n)).map(|m| m.as_str());
         if named("day").is_some() {
@@ -62,7 +73,7 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>) -> Vec<DateMention> 
             if DATE_NEXT.is_match(&text[whole.end()..]) {
                 continue;
             }
-            if let Some(date) = reference.and_then(|r| relative_day(r, named("wd"))) {
+            if let Some(date) = told_on.and_then(|r| relative_day(r, named("wd"))) {
                 found.push((mention(whole.start(), whole.end(), date, true), None));
             }
             continue;
@@ -91,6 +102,14 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>) -> Vec<DateMention> 
             }
         }
     }
+    for captures in TODAY.captures_iter(text) {
+        let word = captures.name("a").or(captures.name("b"));
+        if let (Some(word), Some(date)) = (word, told_on) {
+            found.push((mention(word.start(), word.end(), date, true), None));
+        }
+    }
+    found.sort_by_key(|(m, _)| m.start);
+    found.dedup_by(|later, earlier| later.0.start < earlier.0.end);
     resolve_years(text, found, reference)
 }
 
@@ -150,7 +169,7 @@ fn looks_forward(before: &str) -> bool {
     static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
         // A literal pattern: covered by the tests below.
         Regex::new(r"(?i)\b(?:until|by|before|no later than|not later than|through|till|up to|set for|scheduled for|(?:open(?:ing)?|start|commencement)(?: of (?:business|trading|the market))?(?: on)?|take place(?: on)?|effective(?: on)?|or before)\s(?:today,?\s|tomorrow,?\s)?(?:\w+day,?\s)?$")
-            .unwrap()
+            .expect("a constant of this module")
     });
     FORWARD.is_match(tail(before, 40))
 }
@@ -196,7 +215,7 @@ fn month_number(text: &str) -> Option<u32> {
     }
     const NAMES: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
     let lower = text.get(..3)?.to_ascii_lowercase();
-    NAMES.iter().position(|n| *n == lower).map(|i| i as u32 + 1)
+    NAMES.iter().zip(1..).find(|(n, _)| **n == lower).map(|(_, number)| number)
 }
 
 fn full_year(text: &str) -> Option<i32> {
@@ -214,7 +233,7 @@ mod tests {
 
     fn check(text: &str, reference: &str, expected: &[&str]) {
         let reference = reference.parse().ok();
-        let found: Vec<String> = find_dates(text, reference).iter().map(|m| m.date.to_string()).collect();
+        let found: Vec<String> = find_dates(text, reference, reference).iter().map(|m| m.date.to_string()).collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -245,6 +264,8 @@ mod tests {
         check("said yesterday", "2007-02-05", &["2007-02-04"]);
         check("on Monday, August 17 it", "2009-08-20", &["2009-08-17"]);
         check("on Friday", "", &[]);
+        check("was today notified", "2007-02-05", &["2007-02-05"]);
+        check("said today that", "2007-02-05", &[]);
     }
 
     #[test]

@@ -6,19 +6,24 @@ use chrono::NaiveDate;
 use regex::Regex;
 use serde::Serialize;
 
-use super::calendar::add_days_rolled;
 use super::dates::{head, tail};
-use super::sentences::{Reading, Role};
+use super::sentences::{Reading, Role, RoleDate};
 use super::{Basis, EventKind};
+use crate::calendar::add_days_rolled;
 
 /// What happens at a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadlineKind {
+    /// A plan to regain compliance.
     Plan,
+    /// Compliance itself.
     Compliance,
+    /// The request for a hearing.
     HearingRequest,
+    /// Trading is suspended.
     Suspension,
+    /// Anything else.
     Other,
 }
 
@@ -26,18 +31,23 @@ pub enum DeadlineKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadlineSource {
+    /// The text gives it.
     Stated,
+    /// The rules give it.
     Derived,
 }
 
 /// A date by which something is due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct Deadline {
+    /// What is due.
     pub what: DeadlineKind,
+    /// When.
     pub date: NaiveDate,
     /// The later end where practice counts in more than one way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_latest: Option<NaiveDate>,
+    /// Who says so.
     pub source: DeadlineSource,
 }
 
@@ -45,18 +55,29 @@ macro_rules! pattern {
     ($name:ident, $regex:expr) => {
         static $name: LazyLock<Regex> = LazyLock::new(|| {
             // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).unwrap()
+            Regex::new($regex).expect("a constant of this module")
         });
     };
 }
 
 pattern!(SUSPENSION, r"(?i)\b(?:suspen(?:d|ded|sion)|delist(?:ed|ing)?|removed|opening|open of)\b");
-pattern!(HEARING, r"(?i)\b(?:request(?:s|ed|ing)?|appeals?|hearing)\b");
+pattern!(
+    HEARING,
+    r"(?i)\b(?:requests? (?:for )?(?:an? )?(?:\w+ )?(?:hearing|appeal)|requesting|appeals?|appealed|appealing|hearing)\b"
+);
 pattern!(PLAN, r"(?i)\bplan\b|\bsubmission of compliance");
 pattern!(
     COMPLIANCE,
     r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy)\b"
 );
+pattern!(ASKS_AFTER, r"(?i)^,? (?:[\w']+ ){0,6}(?:requests?|appeals?|an appeal)\b");
+pattern!(
+    PLAN_TO_COMPLY,
+    r"(?i)\bplan (?:of compliance|\w+ ?(?:how|showing)?.{0,30}\b(?:regain|restor|return|comply))[^.;]{0,40}$"
+);
+pattern!(EXCEPTION, r"(?i)\b(?:exception|extension)\b");
+pattern!(SUBMIT, r"(?i)\b(?:submit|provide|furnish|deliver|present|update)\b");
+pattern!(TO_APPEAL, r"(?i)^ ?,? ?(?:to|in which to|for an?) (?:appeal|request|ask for a hearing|hearing)\b");
 pattern!(
     WRITTEN,
     r"(?i)\b(?:in writing|written|submission|comments|views|address|supplement|information|respond|response|stay|lapse|monitor|update)\b"
@@ -77,6 +98,25 @@ pub fn stated_deadline(reading: &Reading, index: usize, kind: EventKind, letter:
     let what = what_of(tail(before, 160), after, kind)?;
     Some(Deadline { what, date: date.mention.date, date_latest: None, source: DeadlineSource::Stated })
 }
+
+/// A day named by a company that leaves: trading stops, or the delisting takes effect.
+pub fn day_of_leaving(reading: &Reading, date: &RoleDate) -> Deadline {
+    let before = tail(&reading.text[..date.mention.start], 120).to_lowercase();
+    let what = if before.contains("suspend") { DeadlineKind::Suspension } else { DeadlineKind::Other };
+    Deadline { what, date: date.mention.date, date_latest: None, source: DeadlineSource::Stated }
+}
+
+/// A day by which an appeal must be made: only a determination can be appealed.
+pub fn invites_appeal(reading: &Reading, letter: NaiveDate) -> bool {
+    (0..reading.dates.len()).any(|i| {
+        let deadline = stated_deadline(reading, i, EventKind::StaffDetermination, letter);
+        deadline
+            .is_some_and(|d| d.what == DeadlineKind::HearingRequest && (d.date - letter).num_days() <= MAX_APPEAL_DAYS)
+    })
+}
+
+/// Seven days by the rule; some letters leave a few more.
+const MAX_APPEAL_DAYS: i64 = 16;
 
 fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     let near = tail(before, 60);
@@ -105,6 +145,17 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
         (None, Some(what)) => what,
         (None, None) => return None,
     };
+    if near.trim_end().to_lowercase().ends_with("by") && ASKS_AFTER.is_match(after) {
+        what = DeadlineKind::HearingRequest;
+    }
+    if what == DeadlineKind::Compliance && PLAN_TO_COMPLY.is_match(before) {
+        what = DeadlineKind::Plan;
+    } else if what == DeadlineKind::Plan && EXCEPTION.is_match(before) && !SUBMIT.is_match(near) {
+        what = DeadlineKind::Compliance;
+    }
+    if kind == EventKind::CouncilReview && what != DeadlineKind::Other {
+        return None;
+    }
     if what == DeadlineKind::Plan && kind != EventKind::DeficiencyNotice && kind != EventKind::StaffDetermination {
         what = DeadlineKind::Compliance;
     }
@@ -114,7 +165,7 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     if what == DeadlineKind::Suspension
         && !matches!(kind, EventKind::StaffDetermination | EventKind::PanelDecision | EventKind::Delisting)
     {
-        what = DeadlineKind::Other;
+        return None;
     }
     Some(what)
 }
@@ -124,6 +175,7 @@ fn after_word(after: &str) -> Option<DeadlineKind> {
     let at = |regex: &Regex| regex.find(clause).map(|m| m.start());
     let mut found: Vec<(usize, DeadlineKind)> = [
         (at(&PLAN), DeadlineKind::Plan),
+        (at(&TO_APPEAL), DeadlineKind::HearingRequest),
         (at(&COMPLIANCE), DeadlineKind::Compliance),
         (at(&WRITTEN), DeadlineKind::Other),
     ]

@@ -8,13 +8,14 @@ use regex::Regex;
 
 use super::acts::{Act, history_cue, kind_of};
 use super::bases::find_bases;
-use super::deadlines::{Deadline, derived_deadlines, stated_deadline};
+use super::dates::head;
+use super::deadlines::{Deadline, day_of_leaving, derived_deadlines, invites_appeal, stated_deadline};
 use super::phrases::Signal;
 use super::reports::{ReportMention, guess, resolve};
 use super::rules::Citation;
 use super::segment::Zone;
-use super::sentences::Reading;
-use super::{Basis, DocumentContext, EventKind, EventStatus, Evidence, Exchange, ListingEvent, OverdueReport, Passed};
+use super::sentences::{Reading, Role};
+use super::{Basis, EventKind, EventStatus, Evidence, Exchange, ListingEvent, OverdueReport, Passed};
 
 /// Acts of one letter or decision.
 #[derive(Debug, Clone)]
@@ -52,17 +53,17 @@ const MAX_PASSED: usize = 50;
 
 static EXPECTED: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests of this module's parent.
-    Regex::new(r"(?i)\b(?:as (?:was |had been )?(?:expected|anticipated)|(?:received?s?|receipt of|reports) (?:an? |the )?(?:expected|anticipated)|had (?:been )?(?:expected|anticipated)|expected (?:\w+ ){0,6}(?:letter|notice|notification|determination))\b").unwrap()
+    Regex::new(r"(?i)\b(?:as (?:was |had been )?(?:expected|anticipated)|(?:received?s?|receipt of|reports) (?:an? |the )?(?:expected|anticipated)|had (?:been )?(?:expected|anticipated)|expected (?:\w+ ){0,6}(?:letter|notice|notification|determination))\b").expect("a constant of this module")
 });
 
 static ADDITIONAL: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests of this module's parent.
-    Regex::new(r"(?i)\b(?:additional|second|third|fourth|fifth|sixth|further|another|like|similar)\b (?:\w+ ){0,5}?(?:letters?|notices?|notifications?|determinations?|deficienc\w+|basis|bases|ground|violation|failure|delinquenc\w+)|\b(?:additional|further|independent) (?:staff |filing )?(?:determination|deficiency)").unwrap()
+    Regex::new(r"(?i)\b(?:additional|second|third|fourth|fifth|sixth|further|another|like|similar)\b (?:\w+ ){0,5}?(?:letters?|notices?|notifications?|determinations?|deficienc\w+|basis|bases|ground|violation|failure|delinquenc\w+)|\b(?:additional|further|independent) (?:staff |filing )?(?:determination|deficiency)").expect("a constant of this module")
 });
 
 static ADDS: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests of this module's parent.
-    Regex::new(r"(?i)\b(?:constitut\w+|serves?|represents?|is) (?:as )?an? (?:additional|further|separate|second)\b (?:\w+ ){0,2}?(?:deficienc\w+|basis|ground|violation|failure)").unwrap()
+    Regex::new(r"(?i)\b(?:constitut\w+|serves?|represents?|is) (?:as )?an? (?:additional|further|separate|second)\b (?:\w+ ){0,2}?(?:deficienc\w+|basis|ground|violation|failure)").expect("a constant of this module")
 });
 
 /// Builds the events of a document.
@@ -70,7 +71,7 @@ pub fn assemble(
     text: &str,
     sentences: &[Reading],
     acts: &[Act],
-    _context: &DocumentContext,
+    known_reports: Vec<(usize, ReportMention)>,
     reference: Option<NaiveDate>,
 ) -> super::Reading {
     let mut groups = join_dated(acts);
@@ -80,7 +81,7 @@ pub fn assemble(
         acts,
         owner: BTreeMap::new(),
         single_letter: false,
-        all_reports: Vec::new(),
+        all_reports: known_reports,
         reference,
         chars: CharIndex::new(text),
         text,
@@ -156,6 +157,14 @@ fn is_pair(group: &Group, act: &Act, acts: &[Act]) -> bool {
     if !joins(group.kind, act.kind) || act.sentence > last.sentence + 1 {
         return false;
     }
+    // "On May 5 it was informed that the Panel on May 3 had granted": the notice only carries the decision.
+    let carried = last.sentence == act.sentence && last.pattern.starts_with("letter.") && decides(act.kind);
+    if carried
+        && group.acts.len() == 1
+        && group.date().is_some_and(|d| (0..=POST_DAYS).contains(&(d - date).num_days()))
+    {
+        return true;
+    }
     let (bears, came) = match (group.dated, group.received, act.dated) {
         (Some(bears), None, false) => (bears, date),
         (None, Some(came), true) if act.sentence == last.sentence + 1 || act.sentence == last.sentence => (date, came),
@@ -186,8 +195,13 @@ fn join_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec<Group>) ->
         };
         let fresh = |g: &&mut Group| g.status == EventStatus::New;
         let letter = matches!(act.kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice);
+        let plain = |g: &Group| {
+            g.kind == EventKind::DeficiencyNotice
+                && !g.acts.iter().any(|a| sentences[acts[*a].sentence].has(Signal::Breach))
+        };
         let target = groups.iter_mut().filter(fresh).find(|g| {
             g.kind == act.kind
+                || (decides(act.kind) && plain(g) && near(g))
                 || (weak_panel(g, acts) && decides(act.kind))
                 || (letter && g.is_letter() && near(g))
                 || (act.kind == EventKind::DeficiencyNotice && near(g))
@@ -195,6 +209,7 @@ fn join_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec<Group>) ->
         match target {
             Some(group) => {
                 let raised = group.kind == EventKind::DeficiencyNotice && act.kind == EventKind::StaffDetermination;
+                let raised = raised || (decides(act.kind) && plain(group));
                 if raised || (weak_panel(group, acts) && decides(act.kind)) {
                     group.kind = act.kind;
                 }
@@ -229,6 +244,7 @@ fn drop_weak_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec<Group
     let dated_new: BTreeSet<EventKind> =
         groups.iter().filter(|g| g.status == EventStatus::New && g.date().is_some()).map(|g| g.kind).collect();
     let any_dated_new = !dated_new.is_empty();
+    let dated_letter = dated_new.iter().any(|k| is_letter(*k));
     groups.retain(|g| {
         if g.date().is_some() || g.status == EventStatus::History {
             return true;
@@ -236,8 +252,16 @@ fn drop_weak_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec<Group
         let has = |signal: Signal| g.acts.iter().any(|a| sentences[acts[*a].sentence].has(signal));
         let headline_only = g.acts.iter().all(|a| sentences[acts[*a].sentence].zone == Zone::Headline);
         match g.kind {
-            EventKind::DeficiencyNotice => !any_dated_new && !headline_only && has(Signal::Breach),
-            EventKind::StaffDetermination => !any_dated_new && !headline_only,
+            EventKind::DeficiencyNotice => {
+                !dated_letter && !any_dated_new && !headline_only && (has(Signal::Breach) || has(Signal::News))
+            }
+            EventKind::StaffDetermination => {
+                let decided =
+                    [Signal::Panel, Signal::PanelGrant, Signal::PanelDelist, Signal::CouncilReview, Signal::Hearing];
+                let by_panel = dated_new.contains(&EventKind::PanelDecision) && !has(Signal::Additional);
+                let aside = any_dated_new && decided.iter().any(|s| has(*s));
+                !(dated_letter || by_panel || headline_only || aside)
+            }
             EventKind::ExtensionGranted | EventKind::CouncilReview | EventKind::PanelDecision => !any_dated_new,
             EventKind::ComplianceRegained => !dated_new.contains(&EventKind::ExtensionGranted),
             _ => true,
@@ -253,7 +277,7 @@ struct Builder<'a> {
     owner: BTreeMap<usize, BTreeSet<(Option<NaiveDate>, EventKind)>>,
     /// The document tells one new letter or decision and no more.
     single_letter: bool,
-    all_reports: Vec<ReportMention>,
+    all_reports: Vec<(usize, ReportMention)>,
     reference: Option<NaiveDate>,
     chars: CharIndex,
 }
@@ -268,12 +292,6 @@ impl Builder<'_> {
             }
         }
         self.single_letter = groups.iter().filter(|g| g.status == EventStatus::New).count() == 1;
-        self.all_reports = self
-            .sentences
-            .iter()
-            .filter(|s| s.zone != Zone::ForwardLooking)
-            .flat_map(|s| s.reports.iter().filter(|r| r.period_end.is_some()).cloned())
-            .collect();
     }
 
     fn core(&self, group: &Group) -> BTreeSet<usize> {
@@ -312,11 +330,8 @@ impl Builder<'_> {
             return thread.to_vec();
         }
         let mine = (group.date(), group.kind);
-        let Some(first) = thread.iter().find(|i| self.sentences[**i].zone != Zone::Headline) else {
-            return thread.to_vec();
-        };
         let mut reach: BTreeSet<usize> = thread.iter().copied().collect();
-        for (i, next) in self.sentences.iter().enumerate().skip(first + 1) {
+        for (i, next) in self.sentences.iter().enumerate() {
             let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
             let told = history_cue(next, &(0..next.text.len())).is_some();
             if !others && !told && !next.foreign && next.zone == Zone::Body {
@@ -334,13 +349,19 @@ impl Builder<'_> {
         if kind == EventKind::DeficiencyNotice && !core.iter().any(|i| self.sentences[*i].has(Signal::Breach)) {
             kind = self.settle_plain(&thread);
         }
-        if kind == EventKind::DeficiencyNotice && reach.iter().any(|i| self.shows_determination(*i)) {
+        if kind == EventKind::DeficiencyNotice
+            && (reach.iter().any(|i| self.shows_determination(*i))
+                || group.date().is_some_and(|d| reach.iter().any(|i| invites_appeal(&self.sentences[*i], d)))
+                || (self.single_letter && self.hearing_without_other_cause()))
+        {
             kind = EventKind::StaffDetermination;
         }
         let (rules, mut bases) = self.rules_and_bases(group, &core, &thread);
         if kind == EventKind::DeficiencyNotice {
             let breach = thread.iter().any(|i| self.sentences[*i].has(Signal::Breach));
-            if !(breach && !bases.is_empty()) {
+            let cited =
+                thread.iter().any(|i| self.sentences[*i].rules.iter().any(|c| is_basis(c) && c.basis != Basis::Other));
+            if bases.is_empty() || !(breach || cited) {
                 return None;
             }
             if is_early_late_filing(group, &bases) {
@@ -462,6 +483,13 @@ impl Builder<'_> {
         settled.unwrap_or(EventKind::DeficiencyNotice)
     }
 
+    /// Panels hear no plan-stage notices: a hearing asked for now, with no older determination told, shows a determination.
+    fn hearing_without_other_cause(&self) -> bool {
+        let asked = |a: &Act| a.kind == EventKind::HearingRequested && a.status == EventStatus::New;
+        let older = |a: &Act| a.kind == EventKind::StaffDetermination && a.status == EventStatus::History;
+        self.acts.iter().any(asked) && !self.acts.iter().any(older)
+    }
+
     fn shows_determination(&self, index: usize) -> bool {
         let sentence = &self.sentences[index];
         history_cue(sentence, &(0..sentence.text.len())).is_none()
@@ -483,11 +511,15 @@ impl Builder<'_> {
         if !cited.iter().any(|c| is_basis(c)) {
             cited = core.iter().flat_map(|i| self.sentences[*i].rules.iter()).collect();
         }
-        for i in thread.iter().filter(|i| !core.contains(i)) {
+        let paragraphs: BTreeSet<usize> = core.iter().map(|i| self.sentences[*i].paragraph).collect();
+        let settled = !is_letter(group.kind) && cited.iter().any(|c| is_basis(c));
+        for i in thread.iter().filter(|i| !core.contains(i) && !settled) {
             let sentence = &self.sentences[*i];
-            if [Signal::Breach, Signal::Notice, Signal::Determination, Signal::Additional]
-                .iter()
-                .any(|s| sentence.has(*s))
+            let same = paragraphs.contains(&sentence.paragraph) || goes_on(&sentence.text);
+            if same
+                || [Signal::Breach, Signal::Notice, Signal::Determination, Signal::Additional]
+                    .iter()
+                    .any(|s| sentence.has(*s))
             {
                 cited.extend(sentence.rules.iter());
             }
@@ -572,25 +604,25 @@ impl Builder<'_> {
     fn reports(&self, group: &Group, core: &BTreeSet<usize>, thread: &[usize]) -> Vec<OverdueReport> {
         let in_clause = |a: &usize| {
             let act = &self.acts[*a];
-            self.sentences[act.sentence]
-                .reports
-                .iter()
-                .filter(move |r| r.start >= act.clause.start && r.start < act.clause.end)
+            let within = move |r: &&ReportMention| r.start >= act.clause.start && r.start < act.clause.end;
+            self.sentences[act.sentence].reports.iter().filter(within).map(move |r| (act.sentence, r))
         };
         let body = |i: &&usize| self.sentences[**i].zone != Zone::Headline;
-        let of = |i: &usize| self.sentences[*i].reports.iter();
-        let mut found: Vec<&ReportMention> = group.acts.iter().flat_map(in_clause).collect();
+        let mut found: Vec<(usize, &ReportMention)> = group.acts.iter().flat_map(in_clause).collect();
         let none_yet = found.is_empty();
         let told = thread.iter().filter(|i| !core.contains(i)).filter(|i| {
             let s = &self.sentences[**i];
             s.has(Signal::Breach) && (goes_on(&s.text) || s.has(Signal::Notice) || none_yet)
         });
-        found.extend(told.flat_map(of));
-        if found.iter().all(|r| resolve(r, &self.all_reports).is_none()) {
-            found = core.iter().filter(body).flat_map(of).collect();
+        found.extend(told.flat_map(|i| self.reports_of(i)));
+        if found.iter().all(|(i, r)| self.period_of(*i, r).is_none()) {
+            let whole: Vec<_> = core.iter().filter(body).flat_map(|i| self.reports_of(i)).collect();
+            if !whole.is_empty() {
+                found = whole;
+            }
         }
         if found.is_empty() {
-            found = thread.iter().filter(body).flat_map(of).collect();
+            found = thread.iter().filter(body).flat_map(|i| self.reports_of(i)).collect();
         }
         if found.is_empty() && group.kind != EventKind::DeficiencyNotice {
             found = self.reports_of_letters();
@@ -598,12 +630,9 @@ impl Builder<'_> {
         if found.is_empty() {
             found = self.reports_before(core);
         }
-        let resolved = found.iter().map(|r| OverdueReport {
-            form: r.form.clone(),
-            period_end: resolve(r, &self.all_reports).or_else(|| guess(r, self.reference)),
-        });
         let mut reports: Vec<OverdueReport> = Vec::new();
-        for report in resolved {
+        for (i, mention) in found {
+            let report = OverdueReport { form: mention.form.clone(), period_end: self.period_of(i, mention) };
             let known = |r: &OverdueReport| {
                 r.form == report.form && (r.period_end == report.period_end || report.period_end.is_none())
             };
@@ -615,23 +644,31 @@ impl Builder<'_> {
         reports
     }
 
+    fn reports_of(&self, sentence: &usize) -> impl Iterator<Item = (usize, &ReportMention)> {
+        let i = *sentence;
+        self.sentences[i].reports.iter().map(move |r| (i, r))
+    }
+
+    /// The end of a report's period; "the Form 10-Q" is the one told last before.
+    fn period_of(&self, sentence: usize, report: &ReportMention) -> Option<NaiveDate> {
+        resolve(report, self.sentences[sentence].range.start, &self.all_reports)
+            .or_else(|| guess(report, self.reference))
+    }
+
     /// A determination or decision on the whole case is about the reports of its earlier letters.
-    fn reports_of_letters(&self) -> Vec<&ReportMention> {
+    fn reports_of_letters(&self) -> Vec<(usize, &ReportMention)> {
         let letters = self.acts.iter().filter(|a| is_letter(a.kind) && a.date.is_some());
         let sentences: BTreeSet<usize> = letters.map(|a| a.sentence).collect();
-        sentences
-            .into_iter()
-            .filter(|i| self.sentences[*i].has(Signal::Breach))
-            .flat_map(|i| self.sentences[i].reports.iter())
-            .collect()
+        let late = sentences.iter().filter(|i| self.sentences[**i].has(Signal::Breach));
+        late.flat_map(|i| self.reports_of(i)).collect()
     }
 
     /// The late report can be told just before the letter: "the Form 10-Q was not filed. Nasdaq wrote on May 2 that...".
-    fn reports_before(&self, core: &BTreeSet<usize>) -> Vec<&ReportMention> {
+    fn reports_before(&self, core: &BTreeSet<usize>) -> Vec<(usize, &ReportMention)> {
         let Some(first) = core.iter().find(|i| self.sentences[**i].zone != Zone::Headline) else { return Vec::new() };
         let late = |i: &usize| self.sentences[*i].has(Signal::Breach) && !self.sentences[*i].reports.is_empty();
         let nearest = (0..*first).rev().find(late).or_else(|| (*first..self.sentences.len()).find(late));
-        nearest.map(|i| self.sentences[i].reports.iter().collect()).unwrap_or_default()
+        nearest.map(|i| self.reports_of(&i).collect()).unwrap_or_default()
     }
 
     fn deadlines(&self, group: &Group, kind: EventKind, thread: &[usize], bases: &[Basis]) -> Vec<Deadline> {
@@ -652,6 +689,22 @@ impl Builder<'_> {
             stated.extend(derived);
         }
         stated
+    }
+
+    /// Days to come that a company names when it leaves an exchange.
+    fn days_of_leaving(&self, sentence: usize) -> Vec<Deadline> {
+        let Some(today) = self.reference else { return Vec::new() };
+        let mut days: Vec<Deadline> = Vec::new();
+        let paragraph = self.sentences[sentence].paragraph;
+        for reading in self.sentences[sentence..].iter().take_while(|s| s.paragraph <= paragraph + 2) {
+            for date in reading.dates.iter().filter(|d| d.role != Role::Period && d.mention.date >= today) {
+                let deadline = day_of_leaving(reading, date);
+                if !days.iter().any(|d| d.date == deadline.date) {
+                    days.push(deadline);
+                }
+            }
+        }
+        days
     }
 
     fn confidence(&self, group: &Group, core: &BTreeSet<usize>, has_rule: bool) -> f64 {
@@ -754,7 +807,13 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
             reason: act.reason,
             acts: vec![index],
         };
-        let (rules, bases) = builder.rules_and_bases(&group, &core, &[]);
+        let (rules, mut bases) = builder.rules_and_bases(&group, &core, &[]);
+        if bases.is_empty() {
+            bases = builder.document_bases(act.exchange);
+        }
+        if bases.is_empty() && find_bases(head(builder.text, 8000)).contains(&Basis::LateFiling) {
+            bases.push(Basis::LateFiling);
+        }
         if !bases.is_empty() {
             let mut found = event(index, EventKind::Anticipated, bases, rules.into_iter().map(|r| r.rule).collect());
             if found.bases.contains(&Basis::LateFiling) {
@@ -765,7 +824,7 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
     }
     let delisted = events.iter().find(|e| e.kind == EventKind::PanelDecision).cloned();
     if let Some(decision) = delisted {
-        events.push(ListingEvent { kind: EventKind::Delisting, ..decision });
+        events.push(ListingEvent { kind: EventKind::Delisting, reports: Vec::new(), ..decision });
     } else if !new_letter
         && !events.iter().any(|e| {
             matches!(e.kind, EventKind::ExtensionGranted | EventKind::CouncilReview | EventKind::ComplianceRegained)
@@ -795,6 +854,7 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
             };
             let mut left = event(index, EventKind::Delisting, bases, rules);
             left.exchange = left_exchange(sentence).unwrap_or(left.exchange);
+            left.deadlines = builder.days_of_leaving(act.sentence);
             events.push(left);
         }
     }
@@ -802,7 +862,7 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
 
 static GIVES_UP: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests of this module's parent.
-    Regex::new(r"(?i)\b(?:appeal|hearing)\b").unwrap()
+    Regex::new(r"(?i)\b(?:appeal|hearing)\b").expect("a constant of this module")
 });
 
 /// The exchange a company leaves, where a sentence names two.
@@ -812,7 +872,7 @@ fn left_exchange(sentence: &str) -> Option<Exchange> {
         Regex::new(
             r"(?i)\bfrom (?:the )?(nyse american|nyse mkt|nyse amex|american stock|amex|nyse|new york stock|nasdaq)",
         )
-        .unwrap()
+        .expect("a constant of this module")
     });
     let found = FROM.captures(sentence)?;
     Some(match found[1].to_lowercase().as_str() {
@@ -826,7 +886,7 @@ fn left_exchange(sentence: &str) -> Option<Exchange> {
 fn goes_on(sentence: &str) -> bool {
     static GOES_ON: LazyLock<Regex> = LazyLock::new(|| {
         // A literal pattern: covered by the tests of this module's parent.
-        Regex::new(r"(?i)^\W*(?:it|in (?:its|the|that) (?:letter|notice)|(?:the|this|that|such)(?: \w+){0,2} (?:letter|notice|notification|determination)|the (?:second|first|last|latter)|second|first|the staff (?:gave|noted|based|also))\b").unwrap()
+        Regex::new(r"(?i)^\W*(?:it|in (?:its|the|that) (?:letter|notice)|(?:the|this|that|such)(?: \w+){0,2} (?:letter|notice|notification|determination)|the (?:second|first|last|latter)|second|first|the staff (?:gave|noted|based|also))\b").expect("a constant of this module")
     });
     GOES_ON.is_match(sentence)
 }

@@ -11,7 +11,7 @@
 //! dates      dates in every spelling; years told from the report
 //! acts       dated and undated acts of an exchange, new or retold
 //! events     acts -> events with their fields and evidence
-//! deadlines  what is due when, stated or derived; calendar knows the business days
+//! deadlines  what is due when, stated or derived
 //! merge      events of several documents of one filing
 //! ```
 //!
@@ -19,7 +19,6 @@
 
 mod acts;
 mod bases;
-mod calendar;
 mod dates;
 mod deadlines;
 mod events;
@@ -37,7 +36,6 @@ use chrono::NaiveDate;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-pub use calendar::{add_days_rolled, is_business_day};
 pub use deadlines::{Deadline, DeadlineKind, DeadlineSource};
 pub use merge::merge_documents;
 
@@ -47,9 +45,13 @@ pub const CLASSIFIER_VERSION: i64 = 1;
 /// What is known of a document besides its text.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DocumentContext<'a> {
+    /// The form it was filed under.
     pub form: Option<&'a str>,
+    /// Its type within the filing, `EX-99.1` ...
     pub document_type: Option<&'a str>,
+    /// The day it was filed.
     pub filed: Option<NaiveDate>,
+    /// Who filed it.
     pub issuer: Option<&'a str>,
 }
 
@@ -61,11 +63,15 @@ pub enum EventKind {
     StaffDetermination,
     /// Non-compliance without a determination.
     DeficiencyNotice,
+    /// The company asked, or will ask, for a hearing.
     HearingRequested,
     /// Staff, panel or council gave time.
     ExtensionGranted,
+    /// A hearings panel decided.
     PanelDecision,
+    /// The Listing Council took a decision up, stayed or remanded it.
     CouncilReview,
+    /// The exchange found compliance regained.
     ComplianceRegained,
     /// A suspension or delisting takes effect.
     Delisting,
@@ -77,17 +83,24 @@ pub enum EventKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {
+    /// The document's own news.
     New,
+    /// Retold.
     History,
 }
 
+/// Whose listing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exchange {
+    /// Any tier of The Nasdaq Stock Market.
     #[default]
     Nasdaq,
+    /// The New York Stock Exchange.
     Nyse,
+    /// NYSE American, formerly AMEX and NYSE MKT.
     NyseAmerican,
+    /// Anything else.
     Other,
 }
 
@@ -95,31 +108,47 @@ pub enum Exchange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
+    /// A periodic report not filed in time.
     LateFiling,
+    /// The minimum bid or closing price.
     BidPrice,
+    /// Stockholders' equity, assets or income.
     Equity,
+    /// Market value of listed securities.
     MarketValue,
+    /// Publicly held shares, their value, or holders.
     PublicFloat,
+    /// Independence, committees, shareholder approval.
     Governance,
+    /// The annual meeting or its proxies.
     AnnualMeeting,
+    /// Discretionary powers: bankruptcy, shells, concerns.
     PublicInterest,
+    /// Listing fees.
     Fees,
+    /// Anything else.
     Other,
 }
 
 /// A report that is overdue.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OverdueReport {
+    /// `10-K`, `10-Q` ...
     pub form: String,
+    /// The last day of the period it covers, where the text tells.
     pub period_end: Option<NaiveDate>,
 }
 
 /// Words of the document that show an event; `start` and `end` count Unicode scalar values.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
+    /// First character.
     pub start: usize,
+    /// One past the last character.
     pub end: usize,
+    /// The words.
     pub text: String,
+    /// The pattern that found them.
     pub pattern: String,
     /// The type of the document it stands in, once documents are merged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,22 +158,33 @@ pub struct Evidence {
 /// What a document reports about a listing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ListingEvent {
+    /// What was done.
     pub kind: EventKind,
+    /// New or retold.
     pub status: EventStatus,
+    /// Whose listing.
     pub exchange: Exchange,
+    /// What it is about, the first is the main one.
     pub bases: Vec<Basis>,
     /// The day the letter arrived, else the day it bears.
     pub letter_date: Option<NaiveDate>,
+    /// The day the letter arrived.
     pub received: Option<NaiveDate>,
+    /// The day the letter bears.
     pub dated: Option<NaiveDate>,
+    /// The rules it rests on, in one form: `5250(c)(1)`.
     pub rules: Vec<String>,
+    /// The reports it is about.
     pub reports: Vec<OverdueReport>,
+    /// What is due when.
     pub deadlines: Vec<Deadline>,
     /// The letter adds to an earlier one.
     pub additional: bool,
     /// The company had expected the letter.
     pub expected: bool,
+    /// How sure the reading is, from 0 to 1.
     pub confidence: f64,
+    /// The words that show it.
     pub evidence: Vec<Evidence>,
     /// Why the event counts as new or retold.
     pub reason: String,
@@ -153,9 +193,13 @@ pub struct ListingEvent {
 /// A sentence that speaks of a letter but gives no news, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passed {
+    /// First character.
     pub start: usize,
+    /// One past the last character.
     pub end: usize,
+    /// The words.
     pub text: String,
+    /// Why.
     pub reason: String,
 }
 
@@ -177,7 +221,11 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     let segmented = segment::segment(text);
     let sentences = sentences::read_sentences(text, &segmented, context, reference);
     let acts = acts::find_acts(text, &sentences, context, reference);
-    events::assemble(text, &sentences, &acts, context, reference)
+    if acts.is_empty() {
+        return Reading::default();
+    }
+    let known = sentences::find_known_reports(&segmented, reference);
+    events::assemble(text, &sentences, &acts, known, reference)
 }
 
 /// The alert a subscription without filters asks for: a new Nasdaq staff determination on any basis, or a new Nasdaq
@@ -198,7 +246,7 @@ pub fn default_alert(events: &[ListingEvent]) -> bool {
 pub fn mentions_exchange(text: &str) -> bool {
     static CUE: LazyLock<Regex> = LazyLock::new(|| {
         // A literal pattern: covered by the tests below.
-        Regex::new(r"(?i)nasdaq|nyse|\bamex\b|stock exchange|delist|listing (?:rule|qualif|standard|council)|staff determination").unwrap()
+        Regex::new(r"(?i)nasdaq|nyse|\bamex\b|stock exchange|delist|listing (?:rule|qualif|standard|council)|staff determination").expect("a constant of this module")
     });
     CUE.is_match(text)
 }

@@ -72,7 +72,7 @@ struct Phrase {
 
 static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
     // The file is part of the program; a test reads it.
-    let file: File = toml::from_str(include_str!("patterns/phrases.toml")).unwrap();
+    let file: File = toml::from_str(include_str!("patterns/phrases.toml")).expect("a constant of this module");
     let compile = |entry: Entry| {
         let source = expand(&entry.regex, &file.macros);
         // Every phrase is compiled by a test.
@@ -92,25 +92,30 @@ fn expand(regex: &str, macros: &BTreeMap<String, String>) -> String {
 
 static MODAL: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending)(?: \w+){0,3} ?$").unwrap()
+    Regex::new(r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending|unable to|failed to|failure to)(?: \w+){0,3} ?$").expect("a constant of this module")
 });
 
 static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
     Regex::new(
-        r"(?i)^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))",
+        r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))",
     )
-    .unwrap()
+    .expect("a constant of this module")
 });
 
 /// Finds the phrases of `sentence`; those that need a fact are left out where the words around make them unreal.
 pub fn find_cues(sentence: &str) -> Vec<Cue> {
     let mut cues = Vec::new();
     let condition = CONDITION.find(sentence).map(|m| m.start());
+    let in_the_past = IN_THE_PAST.is_match(sentence);
     for phrase in PHRASES.iter() {
         for found in phrase.regex.find_iter(sentence) {
             let unreal = !phrase.entry.modal && is_unreal(sentence, found.start(), phrase.entry.signal, condition);
-            if unreal || is_denied(phrase.entry.signal, found.as_str()) {
+            let unreal = unreal || (in_the_past && phrase.entry.signal == Signal::News);
+            let by_company = phrase.entry.name == "determination.to_delist"
+                && (COMPANY_SUBJECT.is_match(super::dates::tail(&sentence[..found.start()], 60))
+                    || OWN_CHOICE.is_match(sentence));
+            if unreal || by_company || is_denied(phrase.entry.signal, found.as_str()) {
                 continue;
             }
             cues.push(Cue {
@@ -124,18 +129,61 @@ pub fn find_cues(sentence: &str) -> Vec<Cue> {
     cues
 }
 
-/// "Has not regained compliance" holds the phrase and its denial.
+static COMPANY_ACTS: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:company|registrant|issuer|we)(?: (?:has|had|have|also|then|today))* (?:gave|given|notified|informed|advised|told|wrote|sent|delivered|determined|asked|requested|stated|decided|concluded|indicated)\b[^,]{0,20}$").expect("a constant of this module")
+});
+
+static IN_THE_PAST: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:in the past|from time to time|on (?:several|prior|previous) occasions|historically|in (?:prior|previous) years)\b").expect("a constant of this module")
+});
+
+/// "The Company intends to delist": its own choice.
+static COMPANY_SUBJECT: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:company|registrant|issuer|corporation|we|board(?: of directors)?|directors)(?: (?:has|have|had|also|unanimously|today|then))* $").expect("a constant of this module")
+});
+
+static OWN_CHOICE: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\bvoluntar(?:y|ily)\b|\bof its own accord\b|\bon its own initiative\b")
+        .expect("a constant of this module")
+});
+
+/// "Has not regained compliance" holds the phrase and its denial; in "Nasdaq, which the Company told" the company acts.
 fn is_denied(signal: Signal, words: &str) -> bool {
+    if signal == Signal::Notice && COMPANY_ACTS.is_match(words) {
+        return true;
+    }
+    // What a panel allowed is no grant of the council that reviews it.
+    if signal == Signal::CouncilGrant && words.to_ascii_lowercase().contains("panel") {
+        return true;
+    }
     const GIVEN: [Signal; 5] =
         [Signal::Regained, Signal::Extension, Signal::PanelGrant, Signal::CouncilGrant, Signal::CouncilReview];
-    GIVEN.contains(&signal) && words.split(|c: char| !c.is_ascii_alphabetic()).any(|w| w.eq_ignore_ascii_case("not"))
+    GIVEN.contains(&signal)
+        && words
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .any(|w| ["not", "longer", "nor", "fails", "failed", "unable"].iter().any(|d| w.eq_ignore_ascii_case(d)))
 }
 
+/// "Unless the Company requests a hearing".
+static IF_IT_ASKS: LazyLock<Regex> = LazyLock::new(|| {
+    // A literal pattern: covered by the tests below.
+    Regex::new(r"(?i)\b(?:unless|if|should|until|whether|may|can|could|in case)(?: [\w']+){0,4} $")
+        .expect("a constant of this module")
+});
+
 fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>) -> bool {
-    if matches!(signal, Signal::Hearing | Signal::Anticipated | Signal::News) {
+    if matches!(signal, Signal::Hearing | Signal::Anticipated) {
         let before = super::dates::tail(&sentence[..at], 24).to_ascii_lowercase();
-        return ["if ", "not ", "unless ", "when "].iter().any(|w| before.ends_with(w))
-            || condition.is_some_and(|c| c == 0);
+        let asked_if = signal == Signal::Hearing && IF_IT_ASKS.is_match(super::dates::tail(&sentence[..at], 60));
+        if asked_if {
+            return true;
+        }
+        let opens_with_if = condition == Some(0) && signal != Signal::Anticipated;
+        return ["if ", "not ", "unless "].iter().any(|w| before.ends_with(w)) || opens_with_if;
     }
     if MODAL.is_match(super::dates::tail(&sentence[..at], 40))
         && !sentence[at..].to_ascii_lowercase().starts_with("unless")

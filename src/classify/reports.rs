@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use chrono::{Datelike, NaiveDate};
 use regex::Regex;
 
-use super::calendar::month_end;
 use super::dates::{DateMention, head, tail};
+use crate::calendar::month_end;
 
 /// A mention of a periodic report, by byte offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,18 +29,19 @@ enum Hint {
 
 static FORM: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|6-?K|11-?K|N-?CSR)(?:/A|s)?\b").unwrap()
+    Regex::new(r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|6-?K|11-?K|N-?CSR)(?:/A|s)?\b")
+        .expect("a constant of this module")
 });
 
 static PERIOD_WORD: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
     Regex::new(r"(?i)\b(?:ended|ending|end of|as of|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$")
-        .unwrap()
+        .expect("a constant of this module")
 });
 
 static LIST_JOIN: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^\s*(?:,|and|or|, and|,? respectively|;)*\s*(?:for the )?(?:(?:fiscal )?(?:quarter|year|period)s? ended )?$").unwrap()
+    Regex::new(r"(?i)^\s*(?:,|and|or|, and|,? respectively|;)*\s*(?:for the )?(?:(?:fiscal )?(?:quarter|year|period)s? ended )?$").expect("a constant of this module")
 });
 
 static QUARTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -48,17 +49,18 @@ static QUARTER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?i)\b(first|second|third|fourth)[\s-](?:fiscal )?quarter(?: of (?:fiscal (?:year )?)?((?:19|20)\d\d))?",
     )
-    .unwrap()
+    .expect("a constant of this module")
 });
 
 static YEAR: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)(?:\b(?:for|fiscal|year|fy|its|the)\s{1,2}|^\s*)((?:19|20)\d\d)\b").unwrap()
+    Regex::new(r"(?i)(?:\b(?:for|fiscal|year|fy|its|the)\s{1,2}|^\s*)((?:19|20)\d\d)\b")
+        .expect("a constant of this module")
 });
 
 static YEAR_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b((?:19|20)\d\d)\s(?:annual report on )?(?:form )?$").unwrap()
+    Regex::new(r"(?i)\b((?:19|20)\d\d)\s(?:annual report on )?(?:form )?$").expect("a constant of this module")
 });
 
 static MONTH_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
@@ -66,7 +68,7 @@ static MONTH_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?i)\b(january|february|march|april|may|june|july|august|september|october|november|december)\s(?:form )?$",
     )
-    .unwrap()
+    .expect("a constant of this module")
 });
 
 /// Finds the reports named in one sentence; `dates` are the dates of that sentence.
@@ -99,18 +101,50 @@ pub fn find_reports(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
     reports
 }
 
+/// True if a text can name a fiscal period.
+pub fn names_period(text: &str) -> bool {
+    static PERIOD: LazyLock<Regex> = LazyLock::new(|| {
+        // A literal pattern: covered by the tests below.
+        Regex::new(r"(?i)\b(?:quarter|year|months|weeks|period)s?\b").expect("a constant of this module")
+    });
+    PERIOD.is_match(text)
+}
+
+/// Periods told without a form: a quarter belongs to a 10-Q, a year to an annual report.
+pub fn find_periods(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
+    static UNIT: LazyLock<Regex> = LazyLock::new(|| {
+        // A literal pattern: covered by the tests below.
+        Regex::new(r"(?i)\b(quarter|three months|thirteen weeks|(?:fiscal |financial )?year|twelve months)\s(?:period )?(?:ended|ending)\s(?:on )?$").expect("a constant of this module")
+    });
+    let mut found = Vec::new();
+    for date in dates {
+        let Some(unit) = UNIT.captures(tail(&text[..date.start], 40)) else { continue };
+        let year = unit[1].to_ascii_lowercase().ends_with("year") || unit[1].eq_ignore_ascii_case("twelve months");
+        let forms: &[&str] = if year { &["10-K", "20-F"] } else { &["10-Q"] };
+        found.extend(forms.iter().map(|form| ReportMention {
+            start: date.start,
+            form: (*form).to_owned(),
+            period_end: Some(date.date),
+            hint: Hint::None,
+        }));
+    }
+    found
+}
+
 /// True if the date at `date` ends a fiscal period.
 pub fn is_period_end(text: &str, date: &DateMention) -> bool {
     PERIOD_WORD.is_match(tail(&text[..date.start], 30))
 }
 
 /// Fills in the periods of short mentions from the full ones of the same document.
-pub fn resolve(report: &ReportMention, known: &[ReportMention]) -> Option<NaiveDate> {
+///
+/// `known` are the full mentions with the position of their sentence, `at` is the position of the short one.
+pub fn resolve(report: &ReportMention, at: usize, known: &[(usize, ReportMention)]) -> Option<NaiveDate> {
     if report.period_end.is_some() {
         return report.period_end;
     }
     let same: BTreeSet<NaiveDate> =
-        known.iter().filter(|k| k.form == report.form).filter_map(|k| k.period_end).collect();
+        known.iter().filter(|(_, k)| k.form == report.form).filter_map(|(_, k)| k.period_end).collect();
     match report.hint {
         // A fiscal year is named after the calendar year in which most of it falls.
         Hint::Year(year) => {
@@ -121,8 +155,11 @@ pub fn resolve(report: &ReportMention, known: &[ReportMention]) -> Option<NaiveD
             same.iter().rev().find(fits).copied()
         }
         Hint::Month(month) => same.iter().rev().find(|d| d.month() == month).copied(),
-        Hint::None if same.len() == 1 => same.first().copied(),
-        Hint::None => None,
+        Hint::None => {
+            let mut told = known.iter().filter(|(i, k)| *i <= at && k.form == report.form);
+            let next = known.iter().find(|(i, k)| *i > at && k.form == report.form);
+            told.next_back().or(next.filter(|_| same.len() == 1)).and_then(|(_, k)| k.period_end)
+        }
     }
 }
 
@@ -164,8 +201,8 @@ fn hint(text: &str, start: usize, end: usize, until: usize) -> Hint {
     if let Some(c) = MONTH_BEFORE.captures(before) {
         const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
         let name = c[1].to_ascii_lowercase();
-        if let Some(i) = MONTHS.iter().position(|m| name.starts_with(m)) {
-            return Hint::Month(i as u32 + 1);
+        if let Some((_, number)) = MONTHS.iter().zip(1..).find(|(month, _)| name.starts_with(**month)) {
+            return Hint::Month(number);
         }
     }
     if let Some(c) = QUARTER.captures(after).or_else(|| QUARTER.captures(before)) {
@@ -204,7 +241,7 @@ mod tests {
     use crate::classify::dates::find_dates;
 
     fn check(text: &str, expected: &[&str]) {
-        let dates = find_dates(text, None);
+        let dates = find_dates(text, None, None);
         let found: Vec<String> = find_reports(text, &dates)
             .iter()
             .map(|r| r.period_end.map_or_else(|| r.form.clone(), |d| format!("{} {d}", r.form)))
@@ -232,8 +269,9 @@ mod tests {
     #[test]
     fn short_mentions_take_the_period_of_full_ones() {
         let text = "the Form 10-K for the year ended December 31, 2006; the 2006 Form 10-K; the Form 10-Q for the first quarter";
-        let reports = find_reports(text, &find_dates(text, None));
-        assert_eq!(resolve(&reports[1], &reports), "2006-12-31".parse().ok());
-        assert_eq!(resolve(&reports[2], &reports), None);
+        let reports = find_reports(text, &find_dates(text, None, None));
+        let known: Vec<(usize, ReportMention)> = vec![(0, reports[0].clone())];
+        assert_eq!(resolve(&reports[1], 0, &known), "2006-12-31".parse().ok());
+        assert_eq!(resolve(&reports[2], 0, &known), None);
     }
 }

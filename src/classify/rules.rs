@@ -48,7 +48,7 @@ enum Class {
 
 static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     // The table is part of the program; a test reads it.
-    let table: Table = toml::from_str(include_str!("patterns/rules.toml")).unwrap();
+    let table: Table = toml::from_str(include_str!("patterns/rules.toml")).expect("a constant of this module");
     table.rule
 });
 
@@ -60,23 +60,23 @@ static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
         \b (?P<im>im-?\s?)?
         (?P<number>\d{4}(?:-\d{1,2})?|\d{3}(?:\.\d\d[a-e]?)?|303a(?:\.\d\d)?)",
     )
-    .unwrap()
+    .expect("a constant of this module")
 });
 
 static FORMERLY: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$").unwrap()
+    Regex::new(r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$").expect("a constant of this module")
 });
 
 static CONTINUED: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
     Regex::new(r"(?i)^\s{0,2}(?:,|and/or|and|or|,\s?and|,\s?or|&)\s{1,2}(?:rules?\s|sections?\s|paragraphs?\s)?\(")
-        .unwrap()
+        .expect("a constant of this module")
 });
 
 static PARAGRAPH_OF: LazyLock<Regex> = LazyLock::new(|| {
     // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\bparagraphs?\s{1,2}(\()").unwrap()
+    Regex::new(r"(?i)\bparagraphs?\s{1,2}(\()").expect("a constant of this module")
 });
 
 static ASIDE_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
@@ -84,7 +84,7 @@ static ASIDE_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
         r"(?i)\b(?:alternative|alternatively|also (?:does|did|do) not|nor (?:does|did)|other standards?)\b[^.;]{0,110}$",
     )
-    .unwrap()
+    .expect("a constant of this module")
 });
 
 /// Finds the citations of listing rules in one sentence.
@@ -94,7 +94,10 @@ pub fn find_rules(text: &str) -> Vec<Citation> {
     let mut at = 0;
     while let Some(captures) = NUMBER.captures_at(text, at) {
         // Group 0 and the number always take part in a match.
-        let (whole, number) = (captures.get(0).unwrap(), captures.name("number").unwrap());
+        let (whole, number) = (
+            captures.get(0).expect("group 0 is the whole match"),
+            captures.name("number").expect("a constant of this module"),
+        );
         at = whole.end();
         let has_prefix = captures.name("prefix").is_some();
         let has_im = captures.name("im").is_some()
@@ -159,10 +162,10 @@ fn read_continuations(
 }
 
 /// "Rule 5605, in particular paragraph (c)(2)(A) of it": the parts belong to the rule named before.
-fn read_paragraphs_of(text: &str, found: &mut Vec<Citation>) {
+fn read_paragraphs_of(text: &str, found: &mut [Citation]) {
     for captures in PARAGRAPH_OF.captures_iter(text) {
         // Group 1 always takes part in a match.
-        let open = captures.get(1).unwrap().start();
+        let open = captures.get(1).expect("a constant of this module").start();
         let (parts, end) = read_parts(text, open);
         let before = found.iter().rposition(|c| c.end <= open && open - c.end < 60 && !c.rule.contains('('));
         if let (Some(i), false) = (before, parts.is_empty()) {
@@ -180,6 +183,7 @@ fn only_joins(between: &str) -> bool {
 }
 
 fn known_number(number: &str) -> bool {
+    let number = number.split('-').next().unwrap_or(number);
     number.len() == 4 && TABLE.iter().any(|e| e.rule.trim_start_matches("im-").starts_with(number))
 }
 
@@ -234,8 +238,11 @@ fn cite(base: &str, parts: &[String], start: usize, end: usize, aside: bool) -> 
             let mut corrected = parts.clone();
             corrected[i] = digit;
             let known = |rule: &str| TABLE.iter().any(|e| e.rule.starts_with(rule));
-            let after_letter = i > 0 && part_class(&parts[i - 1]) == 1;
-            if known(&join(&corrected[..=i])) || (after_letter && known(&join(&corrected[..i]))) {
+            // A numeral i is right in 1003(a)(i); l is no part of any rule.
+            let l_for_1 = parts[i].contains('l') && i > 0 && part_class(&parts[i - 1]) == 1;
+            let i_for_1 =
+                parts[i] == "i" && (known(&join(&corrected[..=i])) || base == "5250") && !known(&join(&parts[..=i]));
+            if l_for_1 || (i_for_1 && base.len() == 4 && !base.starts_with("10")) {
                 parts = corrected;
             }
         }

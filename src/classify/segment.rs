@@ -41,7 +41,7 @@ macro_rules! pattern {
     ($name:ident, $regex:expr) => {
         static $name: LazyLock<Regex> = LazyLock::new(|| {
             // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).unwrap()
+            Regex::new($regex).expect("a constant of this module")
         });
     };
 }
@@ -80,7 +80,14 @@ pattern!(
     FORWARD_MORE,
     r"(?i)forward[- ]+looking|undertakes? no|obligation to (?:update|revise)|risk factors|could cause|risks (?:and|include)|uncertaint|differ materially|may not|no assurance"
 );
-pattern!(ABOUT, r"(?i)^[\s*_]*about\s+(?:the company|[A-Z0-9])");
+pattern!(ABOUT, r"^[\s*_]*(?:About|ABOUT)\s+(?:[Tt]he Company|THE COMPANY|[A-Z0-9])");
+// A letter with its day is told here, whatever the heading above says.
+pattern!(
+    TELLS_LETTER,
+    r"(?i)\b(?:nasdaq|nyse|listing qualifications|american stock exchange)\b[^\n]{0,600}?\b(?:received|(?:notified|informed|advised|told) (?:the company|us|it)|(?:was|were|been) (?:\w+ )?(?:notified|informed|advised)|letter (?:dated|of))\b|\b(?:received|(?:was|were|been) (?:\w+ )?(?:notified|informed|advised)|letter (?:dated|of))\b[^\n]{0,200}?\b(?:nasdaq|nyse|listing qualifications|american stock exchange)\b"
+);
+pattern!(LETTER_HEADING, r"(?i)\b(?:letters?|notices?|nasdaq|listing|determination|delisting)\b");
+pattern!(MONTH_DAY, r"(?i)\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}\b");
 pattern!(
     CONTACT,
     r"(?i)^[\s*_]*(?:for (?:more|further|additional) information|contacts?|investor (?:relations|contacts?)|media (?:relations|contacts?)|company contact|enquiries|inquiries)\b.{0,20}[:,]|^[\s*_]*contacts?:?\s*$"
@@ -102,18 +109,17 @@ pub fn segment(text: &str) -> Segmented {
     let cover_end = cover_end(&masked);
     let mut sentences = Vec::new();
     let mut zones = ZoneReader { carry: None, seen_dateline: cover_end > 0, after_signature: false };
-    let mut n_paragraphs = 0;
-    for range in paragraphs(text) {
+    for (paragraph, range) in paragraphs(text).enumerate() {
         let start = range.start.max(cover_end.min(range.end));
         let cover = range.start < cover_end;
         if cover {
-            push_sentences(&masked, range.start..start, n_paragraphs, Zone::Cover, &mut sentences);
+            let zone = if tells_letter(&masked[range.start..start]) { Zone::Body } else { Zone::Cover };
+            push_sentences(&masked, range.start..start, paragraph, zone, &mut sentences);
         }
         if start < range.end {
             let zone = zones.read(&masked[start..range.end]);
-            push_sentences(&masked, start..range.end, n_paragraphs, zone, &mut sentences);
+            push_sentences(&masked, start..range.end, paragraph, zone, &mut sentences);
         }
-        n_paragraphs += 1;
     }
     Segmented { sentences, masked }
 }
@@ -149,7 +155,7 @@ impl ZoneReader {
             self.carry = Some(Zone::ForwardLooking);
             return Zone::ForwardLooking;
         }
-        if ABOUT.is_match(start) {
+        if ABOUT.is_match(start) && !(paragraph.len() < 120 && LETTER_HEADING.is_match(start)) {
             if paragraph.len() < 120 {
                 self.carry = Some(Zone::About);
             }
@@ -159,6 +165,7 @@ impl ZoneReader {
             return Zone::Contact;
         }
         match carried {
+            Some(_) if tells_letter(paragraph) => {}
             Some(Zone::About) => return Zone::About,
             Some(Zone::Exhibits) if !ITEM.is_match(start) => {
                 self.carry = Some(Zone::Exhibits);
@@ -181,14 +188,27 @@ impl ZoneReader {
     }
 }
 
+/// True for a paragraph that tells of an exchange's letter and names a day.
+fn tells_letter(paragraph: &str) -> bool {
+    let start = super::dates::head(paragraph, 4000);
+    TELLS_LETTER.is_match(start) && MONTH_DAY.is_match(start)
+}
+
 /// Blanks words that name an exchange without saying anything about a letter. Byte offsets do not change.
 fn mask(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for regex in [&*TITLE_301, &*TICKER, &*INDEX_NAME, &*LISTED_ON] {
+    for regex in [&*TITLE_301, &*TICKER, &*LISTED_ON] {
         for found in regex.find_iter(text) {
             for byte in &mut bytes[found.range()] {
                 *byte = b' ';
             }
+        }
+    }
+    // The word index stays: it tells such notices apart.
+    for found in INDEX_NAME.find_iter(text) {
+        let end = found.start() + "nasdaq".len();
+        for byte in &mut bytes[found.start()..end] {
+            *byte = b' ';
         }
     }
     // Whole characters were replaced by spaces, so the bytes still are UTF-8; the fallback is never taken.

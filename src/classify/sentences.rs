@@ -9,7 +9,7 @@ use regex::Regex;
 
 use super::dates::{DateMention, find_dates, head, tail};
 use super::phrases::{Cue, Signal, find_cues};
-use super::reports::{ReportMention, find_reports, is_period_end};
+use super::reports::{ReportMention, find_periods, find_reports, is_period_end, names_period};
 use super::rules::{Citation, find_rules};
 use super::segment::{Segmented, Zone};
 use super::{DocumentContext, Exchange};
@@ -67,7 +67,7 @@ macro_rules! pattern {
     ($name:ident, $regex:expr) => {
         static $name: LazyLock<Regex> = LazyLock::new(|| {
             // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).unwrap()
+            Regex::new($regex).expect("a constant of this module")
         });
     };
 }
@@ -88,7 +88,7 @@ pattern!(
 );
 pattern!(
     GOES_ON,
-    r"(?i)\b(?:staff|panel|council|exchange|letters?|notices?|notifications?|determinations?|notified|informed|hearing|appeal|delist\w*|plan|exception|compliance|suspen\w+)\b"
+    r"(?i)\b(?:staff|panel|council|exchange|letters?|notices?|notifications?|determinations?|decisions?|ruling|notified|informed|told|hearing|appeal|delist\w*|plan|exception|compliance|suspen\w+|anticipates?|expects?|10-[kq]|20-f)\b|\brule \d{4}\b"
 );
 pattern!(BULLET, r"^[\s*\-\x{2022}\x{b7}o]*(?:\(?[ivx\d]{1,4}[).])?\s*(?:on\s)?$");
 pattern!(
@@ -97,7 +97,7 @@ pattern!(
 );
 pattern!(
     FILING_BEFORE,
-    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|press releases?|news release|releases?|quarterly reports?|annual reports?|proxy statement|reports?|prospectus|agreement|amendment|indenture|warrant|offering|announcement|announced|disclosed|resignation|order|plan|hearing|meeting|acquisition|restatement|statement)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: (?:filed|dated|of|issued|submitted|furnished|held|made|announced|disclosed|reported|released))?(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: on| of| in| dated)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,4}? on(?: or about)?(?: \w+day,?)?\s*$)"
+    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|quarterly reports?|annual reports?|proxy statement|prospectus|agreement|amendment|indenture|warrant|plan)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: of| dated| (?:filed|issued|submitted|furnished|made|announced|disclosed|reported|released|delivered|supplemented)(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: by [\w ,.]{2,50})?(?: on| in)?)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:press releases?|news release|releases?|offering|announcement|resignation|order|hearing|meeting|acquisition|restatement|conference call)(?: (?:was |were |is )?(?:filed|dated|of|issued|held|made|announced|scheduled|set))?(?: on| of| dated| in)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,8}? on(?: or about)?(?: \w+day,?)?\s*$)"
 );
 pattern!(
     DATED_BEFORE,
@@ -112,6 +112,14 @@ pattern!(
     r"(?i)^,? (?:(?:staff |delist\w* |panel |written )?(?:decision|letter|notice|determination|notification)s?)\b"
 );
 pattern!(LIMIT_AFTER, r"(?i)^,? (?:deadline|due date|expiration|expiry)\b");
+pattern!(
+    FUTURE_BEFORE,
+    r"(?i)(?:\b(?:will|would|is to|are to|to|shall) (?:\w+ ){0,3}?(?:suspend\w*|delist\w*|remov\w*|stop|halt|cease|end|lapse|take effect|take place|be effective)\b[^;.]{0,80}|\b(?:delisting|suspension|removal) (?:effective )?|\b(?:when|where|as) (?:the )?(?:market|business|trading) opens,?) (?:on )?(?:\w+day,? )?$"
+);
+pattern!(
+    PREPOSITION,
+    r"(?i)(?:^|\b(?:on|of|in|dated|this|last|by|from|for|and|or|day|late|early|the|was|is)|[,:\x{2022}(*-]) *(?:\w+day,? *)?$"
+);
 pattern!(DATELINE_AFTER, r"(?i)^\s{0,2}(?:/|\(|-|\x{2013}|\x{2014}|:\s|\.\s[A-Z])");
 pattern!(DASH_AFTER, r"^\s{0,2}(?:--?\s|/|\(|:)");
 pattern!(LETTER_WORD, r"(?i)\b(?:letters?|notices?|notifications?|decision|determination|on|dated|of)\b[^,;]*$");
@@ -132,6 +140,23 @@ const EXCHANGE_ACTS: [Signal; 10] = [
     Signal::Regained,
 ];
 
+/// The reports a whole document names with the end of their period, by byte offset: short mentions take it from them.
+pub fn find_known_reports(segmented: &Segmented, reference: Option<NaiveDate>) -> Vec<(usize, ReportMention)> {
+    let spoken = |z: Zone| matches!(z, Zone::Headline | Zone::Body);
+    let mut known = Vec::new();
+    for sentence in segmented.sentences.iter().filter(|s| spoken(s.zone)) {
+        let text = &segmented.masked[sentence.range.clone()];
+        if !names_period(text) {
+            continue;
+        }
+        let dates = find_dates(text, reference, None);
+        let full = find_reports(text, &dates).into_iter().filter(|r| r.period_end.is_some());
+        let at = sentence.range.start;
+        known.extend(full.chain(find_periods(text, &dates)).map(|r| (at, r)));
+    }
+    known
+}
+
 /// Reads every sentence of a document that can bear on a listing.
 pub fn read_sentences(
     text: &str,
@@ -139,6 +164,7 @@ pub fn read_sentences(
     context: &DocumentContext,
     reference: Option<NaiveDate>,
 ) -> Vec<Reading> {
+    let told_on = super::acts::dateline(text, reference);
     let names = Names::new(text, context);
     let mut carry = Carry::default();
     let mut readings = Vec::new();
@@ -159,7 +185,7 @@ pub fn read_sentences(
             carry = Carry { paragraph: Some(sentence.paragraph), exchange, lead_in: carry.lead_in.take() };
         }
         let cues = find_cues(masked);
-        let mentions = find_dates(masked, reference);
+        let mentions = find_dates(masked, reference, told_on);
         let reports = find_reports(masked, &mentions);
         let dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
         let lead_cues = carry.lead_cues(masked, &dates, sentence.paragraph);
@@ -264,7 +290,11 @@ fn assign_roles(
 
 fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn>) -> Role {
     let (before, after) = (tail(&text[..mention.start], 120), head(&text[mention.end..], 40));
-    if LIMIT_AFTER.is_match(after) {
+    let in_list = lead.is_some_and(|l| l.cues.iter().any(|c| EXCHANGE_ACTS.contains(&c.signal)));
+    if in_list && BULLET.is_match(&text[..mention.start]) {
+        return Role::Received;
+    }
+    if LIMIT_AFTER.is_match(after) || FUTURE_BEFORE.is_match(before) {
         return Role::Deadline;
     }
     let dashed = mention.start < 400 && before.trim_end().ends_with(['-', ',', ')']) && DASH_AFTER.is_match(after);
@@ -289,16 +319,11 @@ fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn
     if is_filing(before) {
         return Role::Other;
     }
-    if lead.is_some_and(|l| l.cues.iter().any(|c| EXCHANGE_ACTS.contains(&c.signal)))
-        && BULLET.is_match(&text[..mention.start])
-    {
-        return Role::Received;
-    }
     if RECEIVED_BEFORE.is_match(before) && nearest_act(text, mention, cues).is_none_or(|s| s != Signal::OwnAct) {
         return Role::Received;
     }
     match nearest_act(text, mention, cues) {
-        Some(signal) if EXCHANGE_ACTS.contains(&signal) => Role::Received,
+        Some(signal) if EXCHANGE_ACTS.contains(&signal) && PREPOSITION.is_match(before) => Role::Received,
         _ => Role::Other,
     }
 }
@@ -333,7 +358,9 @@ fn distance(text: &str, mention: &DateMention, cue: &Cue) -> usize {
         return 0;
     };
     let between = &text[from..to];
-    let breaks = between.matches(';').count() * 120
+    // "Announced that on May 2 Nasdaq wrote": the date belongs to what follows "that".
+    let breaks = between.matches(" that ").count() * 60
+        + between.matches(';').count() * 120
         + between.matches(['(', ')']).count() * 15
         + between.matches(", and ").count() * 40
         + between.matches(',').count() * 6;
@@ -352,13 +379,19 @@ pattern!(
 );
 pattern!(
     DATELINE_NAME,
-    r#"(?:--|\x{2013}|\x{2014}| - )\s?([A-Z][A-Za-z0-9'&-]{2,})[^.]{0,80}\((?:NASDAQ|Nasdaq|NYSE|AMEX)"#
+    r"\b([A-Z][A-Za-z0-9'&-]{2,})(?:[ ,]+(?:[A-Z&][A-Za-z0-9'&.-]*|of|and|the|de)){0,7},?\s?\((?:NASDAQ|Nasdaq|NYSE|AMEX)"
 );
+pattern!(WORD, r"\b[A-Za-z][A-Za-z0-9&-]*");
 pattern!(
-    SUBJECT,
-    r"\b([A-Z][A-Za-z0-9'&-]{2,})(?:'s [\w ]{2,40})? (?:(?:has|had|also|then|said also|did|was|were|is) ){0,2}(?:announced|received|said|disclosed|reported|notified|informed|file|not|told|stated)\b"
+    GOT_WORD,
+    r"(?i)\b(?:receiv(?:ed|es|ing)|got|(?:was|were|been|being) (?:\w+ ){0,2}?(?:notified|informed|advised|told)|had a (?:letter|notice))\b"
 );
-pattern!(OBJECT, r"\b(?:notified|informed|advised|told|notifying|informing|to) ([A-Z][A-Za-z0-9'&-]{2,})\b");
+pattern!(STAFF, r"(?i)\b(?:staff|department|exchange|nyse|amex)\b");
+pattern!(SAYS, r"(?i)\b(?:announced|said|disclosed|reported|stated|announces|says)\b");
+pattern!(
+    TELLS,
+    r"(?i)\b(?:notified|informed|advised|told|notifying|informing|wrote to|sent|notice to|letter to|letters to) (?:the )?"
+);
 pattern!(
     OWN_ADDRESS,
     r"(?i)\b(?:the company|the registrant|the issuer|the trust|the fund|the bank|the corporation|the partnership|we|us|our)\b"
@@ -418,8 +451,10 @@ impl Names {
     fn new(text: &str, context: &DocumentContext) -> Self {
         let start = head(text, 6000);
         let mut own = BTreeSet::new();
+        let mut never_other = BTreeSet::new();
         if let Some(issuer) = context.issuer {
-            own.extend(words(issuer));
+            own.extend(words(issuer).take(2));
+            never_other.extend(words(issuer));
         }
         if let Some(found) = DATELINE_NAME.captures(start) {
             own.insert(found[1].to_lowercase());
@@ -429,7 +464,10 @@ impl Names {
         if !own.is_empty() {
             for found in COMPANY_NAME.captures_iter(head(text, 400_000)) {
                 let name = found[1].to_lowercase();
-                if !own.contains(&name) && !NO_COMPANY.iter().any(|w| w.eq_ignore_ascii_case(&name)) {
+                if !own.contains(&name)
+                    && !never_other.contains(&name)
+                    && !NO_COMPANY.iter().any(|w| w.eq_ignore_ascii_case(&name))
+                {
                     others.insert(name);
                 }
             }
@@ -439,16 +477,99 @@ impl Names {
 
     /// True if a sentence says that another company got word, and not the filer.
     fn addresses_another(&self, sentence: &str) -> bool {
-        if self.others.is_empty() || OWN_ADDRESS.is_match(sentence) {
+        if self.others.is_empty() {
             return false;
         }
-        let named: Vec<String> = SUBJECT
-            .captures_iter(sentence)
-            .chain(OBJECT.captures_iter(sentence))
-            .map(|c| c[1].trim_end_matches("'s").to_lowercase())
-            .collect();
-        named.iter().any(|n| self.others.contains(n)) && !named.iter().any(|n| self.own.contains(n))
+        let parties = self.parties(sentence);
+        if !parties.iter().any(|(_, p)| *p == Party::Other) {
+            return false;
+        }
+        let mut receivers = Vec::new();
+        let told: Vec<Telling> =
+            TELLS.find_iter(sentence).map(|m| Telling::read(sentence, &parties, m.range())).collect();
+        for got in GOT_WORD.find_iter(sentence) {
+            let nearest = parties.iter().rfind(|(at, _)| *at < got.start());
+            receivers.extend(nearest.map(|(at, party)| resolve_it(sentence, *party, *at, &parties, &told)));
+        }
+        // "Dunnet told the Company" passes word on; "Nasdaq told Dunnet" gives it.
+        for telling in told.iter().filter(|t| t.by_exchange) {
+            receivers.extend(telling.object.map(|p| resolve_it(sentence, p, telling.at, &parties, &told)));
+        }
+        if receivers.is_empty() {
+            return !OWN_ADDRESS.is_match(sentence) && parties.iter().all(|(_, p)| *p != Party::Own);
+        }
+        receivers.contains(&Party::Other) && !receivers.contains(&Party::Own)
     }
+
+    /// Who is named in a sentence, in order: the filer, other companies, "it". Possessives name no party.
+    fn parties(&self, sentence: &str) -> Vec<(usize, Party)> {
+        let mut found = Vec::new();
+        for word in WORD.find_iter(sentence) {
+            let lower = word.as_str().to_lowercase();
+            let possessive = sentence[word.end()..].starts_with("'s") || sentence[word.end()..].starts_with("' ");
+            let party = match lower.as_str() {
+                "company" | "registrant" | "issuer" | "trust" | "fund" | "we" | "us" | "partnership" => Party::Own,
+                "it" => Party::It,
+                _ if !word.as_str().starts_with(|c: char| c.is_ascii_uppercase()) => continue,
+                name if self.own.contains(name) => Party::Own,
+                name if self.others.contains(name) => Party::Other,
+                _ => continue,
+            };
+            if !possessive {
+                found.push((word.start(), party));
+            }
+        }
+        found
+    }
+}
+
+/// Somebody a letter can be addressed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Party {
+    Own,
+    Other,
+    /// "It": whoever the sentence started with.
+    It,
+}
+
+/// "A told B": where it stands, whom it was told, and whether an exchange told it.
+struct Telling {
+    at: usize,
+    object: Option<Party>,
+    by_exchange: bool,
+}
+
+impl Telling {
+    fn read(sentence: &str, parties: &[(usize, Party)], verb: Range<usize>) -> Self {
+        let teller = parties.iter().rfind(|(at, _)| *at < verb.start);
+        let between = &sentence[teller.map_or(0, |(at, _)| *at)..verb.start];
+        let object = parties.iter().find(|(at, _)| *at >= verb.end).filter(|(at, _)| at - verb.end < 12);
+        Self {
+            at: verb.start,
+            object: object.map(|(_, p)| *p),
+            by_exchange: NASDAQ.is_match(between) || STAFF.is_match(between),
+        }
+    }
+}
+
+/// "It" is whoever told the filer, or whoever stands right before the last verb of saying, else whoever comes first.
+fn resolve_it(sentence: &str, party: Party, at: usize, parties: &[(usize, Party)], told: &[Telling]) -> Party {
+    if party != Party::It {
+        return party;
+    }
+    let passed_on = told.iter().any(|t| t.at < at && !t.by_exchange && t.object == Some(Party::Own));
+    if passed_on && parties.iter().any(|(p, party)| *p < at && *party == Party::Other) {
+        return Party::Other;
+    }
+    if let Some(says) = SAYS.find_iter(&sentence[..at]).last() {
+        let speaker = parties.iter().rfind(|(p, party)| *p < says.start() && *party != Party::It);
+        // A comma parts the verb from an aside: "Varlo, which supplies Dunnet, announced".
+        let direct = |p: usize| !sentence[p..says.start()].replace(", Inc", "").contains(',') && says.start() - p < 60;
+        if let Some((_, speaker)) = speaker.filter(|(p, _)| direct(*p)) {
+            return *speaker;
+        }
+    }
+    parties.iter().map(|(_, p)| *p).find(|p| *p != Party::It).unwrap_or(Party::Own)
 }
 
 fn words(name: &str) -> impl Iterator<Item = String> + '_ {
@@ -461,7 +582,7 @@ mod tests {
 
     fn check(text: &str, expected: &[(&str, Role)]) {
         let reference = "2007-03-08".parse().ok();
-        let dates = find_dates(text, reference);
+        let dates = find_dates(text, reference, reference);
         let found: Vec<(String, Role)> = assign_roles(text, &dates, &find_cues(text), None, 0)
             .iter()
             .map(|d| (d.mention.date.to_string(), d.role))

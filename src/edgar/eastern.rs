@@ -50,25 +50,25 @@ pub fn eastern_date(instant: DateTime<Utc>) -> NaiveDate {
 
 /// Monday to Friday, federal holidays excepted. EDGAR also closes by executive order, which no calendar knows:
 /// use this for tempo and alarms, never to decide that a day has no filings.
-pub fn is_business_day(date: NaiveDate) -> bool {
+pub fn is_edgar_business_day(date: NaiveDate) -> bool {
     date.weekday().num_days_from_monday() < 5 && !is_federal_holiday(date)
 }
 
 /// The last business day before `date`.
 pub fn previous_business_day(date: NaiveDate) -> NaiveDate {
-    date.iter_days().rev().skip(1).find(|day| is_business_day(*day)).unwrap_or(date)
+    date.iter_days().rev().skip(1).find(|day| is_edgar_business_day(*day)).unwrap_or(date)
 }
 
 /// Whether EDGAR accepts filings now.
 pub fn is_open(now: DateTime<Utc>) -> bool {
     let wall = eastern(now);
-    is_business_day(wall.date()) && (OPENS..CLOSES).contains(&wall.time())
+    is_edgar_business_day(wall.date()) && (OPENS..CLOSES).contains(&wall.time())
 }
 
 /// Whether last evening's filings are coming to light now: 06:00 to 10:00 on a business day.
 pub fn is_morning(now: DateTime<Utc>) -> bool {
     let wall = eastern(now);
-    is_business_day(wall.date()) && (OPENS..MORNING_ENDS).contains(&wall.time())
+    is_edgar_business_day(wall.date()) && (OPENS..MORNING_ENDS).contains(&wall.time())
 }
 
 /// The instant at or before which everything dated `date` or later was not yet accepted: 17:30 Eastern of the
@@ -79,7 +79,7 @@ pub fn filings_dated_from(date: NaiveDate) -> DateTime<Utc> {
 
 /// 06:00 Eastern of the first business day after `date`, when the evening's filings appear.
 pub fn next_opening(date: NaiveDate) -> DateTime<Utc> {
-    let day = (1..15).filter_map(|n| date.checked_add_days(Days::new(n))).find(|day| is_business_day(*day));
+    let day = (1..15).filter_map(|n| date.checked_add_days(Days::new(n))).find(|day| is_edgar_business_day(*day));
     eastern_to_utc(day.unwrap_or(date).and_time(OPENS))
 }
 

@@ -12,7 +12,7 @@ use reqwest::StatusCode;
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::client::{FetchError, FetchFailure, PAGE_ENTRIES};
 use crate::edgar::eastern::{
-    eastern, eastern_date, filings_dated_from, is_business_day, is_morning, previous_business_day, print_eastern,
+    eastern, eastern_date, filings_dated_from, is_edgar_business_day, is_morning, previous_business_day, print_eastern,
 };
 use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
@@ -287,7 +287,7 @@ fn last_morning_end(now: DateTime<Utc>) -> DateTime<Utc> {
         let ten = date.and_hms_opt(10, 0, 0).unwrap_or_default();
         crate::edgar::eastern::eastern_to_utc(ten)
     };
-    if is_business_day(wall.date()) && ends_at(wall.date()) <= now {
+    if is_edgar_business_day(wall.date()) && ends_at(wall.date()) <= now {
         ends_at(wall.date())
     } else {
         ends_at(previous_business_day(wall.date()))

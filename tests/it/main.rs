@@ -19,3 +19,9 @@ mod cli;
 
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
 mod state;
+
+// Labelled notices, ours and those shared: floors for the reading.
+mod corpus;
+
+// Texts made to break the reading.
+mod robust;
