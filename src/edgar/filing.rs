@@ -499,17 +499,19 @@ fn header_field(line: &str) -> Option<(&str, &str)> {
     line.split_once(':').map(|(key, value)| (key.trim(), value.trim()))
 }
 
+/// The section a party stands in. Its words are joined by blanks, dashes or underscores, each in some header.
 fn party_role(key: &str) -> Option<&'static str> {
-    Some(match key {
+    Some(match key.replace(['-', '_'], " ").as_str() {
         "FILER" => "FILER",
-        "SUBJECT COMPANY" | "SUBJECT-COMPANY" => "SUBJECT COMPANY",
-        "FILED BY" | "FILED-BY" => "FILED BY",
-        "FILED FOR" | "FILED-FOR" => "FILED FOR",
-        "REPORTING-OWNER" => "REPORTING-OWNER",
+        "SUBJECT COMPANY" => "SUBJECT COMPANY",
+        "FILED BY" => "FILED BY",
+        "FILED FOR" => "FILED FOR",
+        "REPORTING OWNER" => "REPORTING-OWNER",
         "ISSUER" => "ISSUER",
         "DEPOSITOR" => "DEPOSITOR",
         "SECURITIZER" => "SECURITIZER",
-        "ISSUING ENTITY" | "ISSUING-ENTITY" => "ISSUING ENTITY",
+        "ISSUING ENTITY" => "ISSUING ENTITY",
+        "SERIAL COMPANY" => "SERIAL COMPANY",
         _ => return None,
     })
 }
@@ -651,6 +653,28 @@ after chart
         assert_eq!(filing.header.parties[0].name, "OAKUM, INC.");
         assert_eq!(filing.header.parties[0].former_names, ["OAKUM LTD"]);
         assert_eq!(filing.documents.len(), 1);
+    }
+
+    #[test]
+    fn every_section_is_a_party_however_its_words_are_joined() {
+        let header = parse_header(
+            b"FILER:\n\tCOMPANY DATA:\n\t\tCOMPANY CONFORMED NAME:\tOAKUM FUNDING\n\t\tCENTRAL INDEX KEY:\t0009990013\n\
+              SERIAL COMPANY:\nCOMPANY DATA:\n\tCOMPANY CONFORMED NAME:\tOAKUM SER 8\n\tCENTRAL INDEX KEY:\t0009990014\n\
+              <ISSUING_ENTITY>\n<COMPANY-DATA>\n<CONFORMED-NAME>OAKUM TRUST\n<CIK>0009990015\n",
+        );
+        let parties: Vec<_> = header
+            .parties
+            .iter()
+            .map(|party| (party.role.as_str(), party.name.as_str(), party.cik.map_or(0, Cik::number)))
+            .collect();
+        assert_eq!(
+            parties,
+            [
+                ("FILER", "OAKUM FUNDING", 9_990_013),
+                ("SERIAL COMPANY", "OAKUM SER 8", 9_990_014),
+                ("ISSUING ENTITY", "OAKUM TRUST", 9_990_015),
+            ]
+        );
     }
 
     #[test]
