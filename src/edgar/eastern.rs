@@ -71,6 +71,17 @@ pub fn is_morning(now: DateTime<Utc>) -> bool {
     is_edgar_business_day(wall.date()) && (OPENS..MORNING_ENDS).contains(&wall.time())
 }
 
+/// When EDGAR last closed: 22:00 of a business day.
+pub fn last_closing(now: DateTime<Utc>) -> DateTime<Utc> {
+    let wall = eastern(now);
+    let today = eastern_to_utc(wall.date().and_time(CLOSES));
+    if is_edgar_business_day(wall.date()) && today <= now {
+        today
+    } else {
+        eastern_to_utc(previous_business_day(wall.date()).and_time(CLOSES))
+    }
+}
+
 /// The instant at or before which everything dated `date` or later was not yet accepted: 17:30 Eastern of the
 /// business day before. A sweep that goes below it has passed all filings of that date.
 pub fn filings_dated_from(date: NaiveDate) -> DateTime<Utc> {

@@ -11,9 +11,7 @@ use reqwest::StatusCode;
 
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::client::{FetchError, FetchFailure, PAGE_ENTRIES};
-use crate::edgar::eastern::{
-    eastern, eastern_date, filings_dated_from, is_edgar_business_day, is_morning, previous_business_day, print_eastern,
-};
+use crate::edgar::eastern::{eastern_date, filings_dated_from, is_morning, is_open, last_closing, print_eastern};
 use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
@@ -32,10 +30,16 @@ pub struct PollSummary {
     pub unknown_tickers: Vec<String>,
 }
 
-/// How often a walk goes to full depth while last evening's filings come to light, and while a gap is open.
+/// How often a walk goes to full depth while EDGAR is open, and while a gap is.
 const DEEP_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// The same for the rest of the day: each costs a few requests of the day's budget.
+const DEEP_INTERVAL_BY_DAY: TimeDelta = TimeDelta::hours(1);
 /// A walk this deep is a fault of the server: EDGAR's feed ends at about 5,100 entries.
 const MAX_START: usize = 20_000;
+/// From here on a 503 is EDGAR's way to say that the feed ends.
+const FEED_DEPTH: i64 = 5_000;
+/// How long a 503 above that depth counts as an outage of the deeper pages, however often it comes.
+const OUTAGE_PATIENCE: TimeDelta = TimeDelta::hours(24);
 
 impl Watcher {
     /// Walks the feed once. With `since`, filings dated from then on count however long they have been there.
@@ -79,8 +83,8 @@ impl Watcher {
 enum End {
     /// At a page that holds nothing new, or at the depth that was asked for.
     Joined,
-    /// At the end of the feed, or at what looks like it: a 503, or a short page.
-    OutOfFeed { start: usize },
+    /// At the end of the feed, or at what looks like it: a 503 (`refused`), or a short page.
+    OutOfFeed { start: usize, refused: bool },
     /// At a failure.
     Broken(FetchError),
 }
@@ -133,7 +137,7 @@ impl Walk<'_> {
     /// otherwise, all forms are asked for and sorted out here.
     async fn first_contact(&self) -> Result<String, PassError> {
         let client = &self.watcher.client;
-        let page = client.feed_page(self.prefix, 0).await?;
+        let mut page = client.feed_page(self.prefix, 0).await?;
         let honoured = page.entries.iter().all(|entry| entry.form.as_str().starts_with(self.prefix));
         let mut complete = !page.entries.is_empty();
         for form in &self.watcher.settings.watch.forms {
@@ -141,6 +145,7 @@ impl Walk<'_> {
                 continue;
             }
             let exact = client.feed_page(form.as_str(), 0).await?;
+            self.extend_to(&mut page, &exact).await?;
             complete = holds_all_of(&page, &exact);
         }
         if honoured && complete {
@@ -152,6 +157,27 @@ impl Walk<'_> {
             self.prefix
         );
         Ok(String::new())
+    }
+
+    /// Adds pages of the prefix until the newest of `exact` falls within: above it they show nothing either way.
+    async fn extend_to(&self, page: &mut FeedPage, exact: &FeedPage) -> Result<(), PassError> {
+        let Some(newest) = exact.entries.iter().map(|entry| entry.accepted_at).max() else { return Ok(()) };
+        let mut start = PAGE_ENTRIES;
+        while page.n_entries() >= start
+            && start < MAX_START
+            && page.entries.iter().all(|entry| entry.accepted_at >= newest)
+        {
+            match self.watcher.client.feed_page(self.prefix, start).await {
+                Ok(more) => {
+                    page.entries.extend(more.entries);
+                    page.problems.extend(more.problems);
+                }
+                Err(FetchError { failure: FetchFailure::Status(StatusCode::SERVICE_UNAVAILABLE), .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+            start += PAGE_ENTRIES;
+        }
+        Ok(())
     }
 
     fn aim(&self, state: &FeedQueryState, began_at: DateTime<Utc>) -> Aim {
@@ -179,7 +205,7 @@ impl Walk<'_> {
             let page = match self.watcher.client.feed_page(asked_as, start).await {
                 Ok(page) => page,
                 Err(FetchError { failure: FetchFailure::Status(StatusCode::SERVICE_UNAVAILABLE), .. }) if start > 0 => {
-                    return Ok(End::OutOfFeed { start });
+                    return Ok(End::OutOfFeed { start, refused: true });
                 }
                 Err(error) => return Ok(End::Broken(error)),
             };
@@ -195,11 +221,11 @@ impl Walk<'_> {
             }
             if page.n_entries() < PAGE_ENTRIES {
                 // A first page that is not full is the whole feed.
-                return Ok(if start == 0 { End::Joined } else { End::OutOfFeed { start } });
+                return Ok(if start == 0 { End::Joined } else { End::OutOfFeed { start, refused: false } });
             }
             start += PAGE_ENTRIES;
             if start >= MAX_START {
-                return Ok(End::OutOfFeed { start });
+                return Ok(End::OutOfFeed { start, refused: false });
             }
         }
     }
@@ -269,29 +295,21 @@ fn holds_all_of(page: &FeedPage, exact: &FeedPage) -> bool {
         .all(|entry| page.entries.iter().any(|other| other.accession == entry.accession))
 }
 
-/// Whether a walk is to go down past the previous business day's 17:30: on first contact; every ten minutes while
-/// last evening's filings come to light, and once after that; every ten minutes while a gap is open.
+/// Whether a walk is to go down past the previous business day's 17:30: on first contact; while a gap is open; often
+/// while last evening's filings come to light, at six as a rule; at times for the rest of the day, since after a fault
+/// they may come later; and once after EDGAR has closed, so that nothing of the day is left behind.
 fn deep_is_due(state: &FeedQueryState, now: DateTime<Utc>) -> bool {
     let Some(deep_at) = state.deep_at else { return true };
+    let interval = if is_morning(now) || state.gap_since.is_some() {
+        DEEP_INTERVAL
+    } else if is_open(now) {
+        DEEP_INTERVAL_BY_DAY
+    } else {
+        return deep_at < last_closing(now);
+    };
     let waited = now - deep_at;
     // A depth reached in the future was written under another clock.
-    let interval_passed = waited >= DEEP_INTERVAL || waited < TimeDelta::zero();
-    let repeats = is_morning(now) || state.gap_since.is_some();
-    (repeats && interval_passed) || deep_at < last_morning_end(now)
-}
-
-/// The last 10:00 Eastern of a business day.
-fn last_morning_end(now: DateTime<Utc>) -> DateTime<Utc> {
-    let wall = eastern(now);
-    let ends_at = |date: NaiveDate| {
-        let ten = date.and_hms_opt(10, 0, 0).unwrap_or_default();
-        crate::edgar::eastern::eastern_to_utc(ten)
-    };
-    if is_edgar_business_day(wall.date()) && ends_at(wall.date()) <= now {
-        ends_at(wall.date())
-    } else {
-        ends_at(previous_business_day(wall.date()))
-    }
+    waited >= interval || waited < TimeDelta::zero()
 }
 
 /// Notes in `state` what a walk proved, and returns the failure that ended it, if one did.
@@ -318,10 +336,12 @@ fn remember(
             }
             None
         }
-        End::OutOfFeed { start } => {
-            // Once may be an outage that looks like the end; a second walk that ends no earlier shows it is the end.
+        End::OutOfFeed { start, refused } => {
+            // Once may be an outage that looks like the end; a second walk that ends no earlier shows it is the end,
+            // unless it ends with a 503 where EDGAR's feed goes on: a part of it may fail for longer than that.
             let start = i64::try_from(start).unwrap_or(i64::MAX);
-            let confirmed = state.gap_since.is_some_and(|gap| aim.known_before <= gap)
+            let patience = if refused && start < FEED_DEPTH { OUTAGE_PATIENCE } else { TimeDelta::zero() };
+            let confirmed = state.gap_since.is_some_and(|gap| aim.known_before <= gap && began_at - gap >= patience)
                 && state.deep_end.is_some_and(|before| start >= before);
             if confirmed {
                 if aim.must_join {

@@ -87,8 +87,8 @@ mod tests {
         let text = render_text(&body);
         assert_eq!(
             text,
-            "New: something\n\n  Rule    word word word word word word word word word word word word word word\n\
-             \x20         word word word word word word\n  Issuer  Oakum\n"
+            "New: something\n\n  Rule    word word word word word word word word word word word word word\n\
+             \x20         word word word word word word word\n  Issuer  Oakum\n"
         );
     }
 }

@@ -25,3 +25,15 @@ mod corpus;
 
 // Texts made to break the reading.
 mod robust;
+
+// Real EDGAR files through every parser, against scans that share no code with them.
+mod real_bytes;
+
+// Real documents as text, letter by letter against a crude reading.
+mod real_text;
+
+// Two real days of the feed behind a loopback EDGAR: nothing missed, nothing twice, whatever happens between.
+mod replay;
+
+// One test for each defect found, named after it.
+mod regression;
