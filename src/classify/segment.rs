@@ -301,9 +301,8 @@ fn sentence_ends(text: &str) -> Vec<usize> {
 
 /// True if the full stop after `before` ends a shortened word and not the sentence.
 fn is_abbreviation(before: &str, after: &str) -> bool {
-    let word_start =
-        before.rfind(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '/' | '-')).map_or(0, |i| i + 1);
-    let word = &before[word_start..];
+    let word =
+        before.rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '/' | '-')).next().unwrap_or(before);
     let lower = word.to_ascii_lowercase();
     const TITLES: [&str; 42] = [
         "no", "nos", "mr", "mrs", "ms", "dr", "prof", "st", "vs", "v", "sec", "secs", "art", "jan", "feb", "mar",
