@@ -12,7 +12,7 @@ const BATCH: u64 = 1_000;
 fn filing(n: u64, first: DateTime<Utc>) -> NewFiling {
     let accepted_at = first + Duration::seconds(i64::try_from(n * 20).unwrap_or(0));
     NewFiling {
-        accession: AccessionNumber::from_i64(i64::try_from(1_193_125_26_000_000 + n).unwrap_or(0)).expect("in range"),
+        accession: AccessionNumber::from_i64(i64::try_from(119_312_526_000_000 + n).unwrap_or(0)).expect("in range"),
         form: FormType::new("8-K"),
         filers: vec![Filer {
             cik: Cik::from_number(1_000_000 + n % 9_000).expect("in range"),

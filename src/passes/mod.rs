@@ -1,5 +1,5 @@
-//! The work of the program, as passes over what is due: [`poll`] walks the feed, [`read`] reads what was found,
-//! [`deliver`] sends what follows. `once` runs them one after the other, `run` gives each a task of its own; they
+//! The work of the program, as passes over what is due: `poll` walks the feed, `read` reads what was found,
+//! `deliver` sends what follows. `once` runs them one after the other, `run` gives each a task of its own; they
 //! meet only in the store.
 
 mod cycle;
