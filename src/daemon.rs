@@ -149,7 +149,9 @@ async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Recei
                 troubles.end();
                 until(&watcher, due)
             }
-            Err(error) => troubles.note(&error).max(blocked_for(&watcher).await),
+            // That EDGAR does not answer is said by the polling loop.
+            Err(PassError::Outage(_) | PassError::Config(_)) => LONGEST_IDLE.max(blocked_for(&watcher).await),
+            Err(error) => troubles.note(&error),
         };
         pause(&watcher, wait, &wake.reader).await;
     }
@@ -173,7 +175,7 @@ async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Re
     }
 }
 
-/// The failures of one loop in a row: a full disk or a locked store ends no loop, it slows it down.
+/// The failures of one loop in a row. They end no loop, they slow it down: EDGAR comes back, a disk gets room.
 #[derive(Default)]
 struct Troubles {
     n_failures: u32,
@@ -181,12 +183,14 @@ struct Troubles {
 }
 
 impl Troubles {
-    /// Notes a failure and returns how long to wait. A failure that no pass has said is said here, once.
+    /// Says a failure that differs from the last, and returns how long to wait.
     fn note(&mut self, error: &PassError) -> Duration {
+        // The instant at which asking may begin again makes no other failure of it.
         let words = error.to_string();
-        if matches!(error, PassError::Store(_)) && words != self.said {
+        let kind = words.split(": no request before").next().unwrap_or_default();
+        if kind != self.said {
             tracing::error!("{words}");
-            self.said = words;
+            kind.clone_into(&mut self.said);
         }
         self.n_failures += 1;
         next_delay(self.n_failures, fastrand::u64(..)).to_std().unwrap_or_default()
@@ -194,7 +198,7 @@ impl Troubles {
 
     fn end(&mut self) {
         if !self.said.is_empty() {
-            tracing::info!("the store works again");
+            tracing::info!("well again after: {}", self.said);
         }
         *self = Self::default();
     }

@@ -122,7 +122,7 @@ fn describe(status: &Value) -> String {
         None => line("last poll", "never".to_owned()),
     }
     if let Some(error) = status["last_poll_error"].as_object() {
-        line("FAILING", format!("since {}: {}", instant(&error["at"]), text(&error["error"])));
+        line("FAILING", format!("at {}: {}", instant(&error["at"]), text(&error["error"])));
     }
     if !status["blocked_until"].is_null() {
         line("BLOCKED", format!("until {}: {}", instant(&status["blocked_until"]), text(&status["block_reason"])));

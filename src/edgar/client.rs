@@ -359,11 +359,7 @@ impl EdgarClient {
 
     async fn block(&self, until: DateTime<Utc>, reason: String) -> FetchFailure {
         match self.budget.block(until, &reason, self.clock.now()).await {
-            Ok(true) => {
-                tracing::error!(until = %until.to_rfc3339(), "EDGAR stopped answering ({reason}): no request until {}", until.format("%H:%M:%SZ"));
-                FetchFailure::Blocked { until, reason }
-            }
-            Ok(false) => FetchFailure::Blocked { until, reason },
+            Ok(()) => FetchFailure::Blocked { until, reason },
             Err(error) => FetchFailure::Budget(error),
         }
     }
@@ -371,7 +367,7 @@ impl EdgarClient {
     async fn refuse_user_agent(&self) -> FetchFailure {
         let user_agent = self.settings.user_agent.clone();
         match self.budget.refuse_user_agent(Some(&user_agent)).await {
-            Ok(_) => FetchFailure::UserAgentRefused(user_agent),
+            Ok(()) => FetchFailure::UserAgentRefused(user_agent),
             Err(error) => FetchFailure::Budget(error),
         }
     }

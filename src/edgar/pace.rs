@@ -73,11 +73,11 @@ pub trait RequestBudget: Send + Sync {
     /// Takes one token.
     fn reserve<'a>(&'a self, pace: Pace, user_agent: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, Grant>;
 
-    /// Stops all asking until `until`; `true` when it was not stopped before.
-    fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, bool>;
+    /// Stops all asking until `until`.
+    fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, ()>;
 
-    /// Remembers that EDGAR refuses this User-Agent, or with `None` that it does not any more; `true` when that is new.
-    fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, bool>;
+    /// Remembers that EDGAR refuses this User-Agent, or with `None` that it does not any more.
+    fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, ()>;
 }
 
 #[cfg(test)]

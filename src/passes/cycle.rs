@@ -32,19 +32,12 @@ impl Watcher {
                     tracing::info!(duration_ms, "poll pass: {words}");
                 }
                 self.store.set_fact(LAST_POLL, &words, now).await?;
-                if self.store.clear_fact(LAST_POLL_ERROR).await? {
-                    tracing::info!("EDGAR answers again");
-                }
+                self.store.clear_fact(LAST_POLL_ERROR).await?;
                 self.owner_matter_settled(USER_AGENT_MATTER).await?;
             }
             Err(PassError::Store(_)) => {}
             Err(error) => {
-                // The same failure again is not worth another line.
-                if self.store.set_fact(LAST_POLL_ERROR, &kind_of(error), now).await? {
-                    tracing::error!("poll pass: {error}");
-                } else {
-                    tracing::debug!("poll pass: {error}");
-                }
+                self.store.set_fact(LAST_POLL_ERROR, &error.to_string(), now).await?;
                 if let PassError::Config(words) = error {
                     let text = format!("{words}\n\nNothing is asked of EDGAR until this is mended.\n");
                     self.tell_owner(USER_AGENT_MATTER, "EDGAR refuses our User-Agent", &text).await?;
@@ -84,9 +77,6 @@ impl Watcher {
     pub async fn deliver(&self) -> Result<DeliverSummary, PassError> {
         let began_at = self.clock.now();
         let delivered = self.deliver_pass().await;
-        if let Err(error @ PassError::Config(_)) = &delivered {
-            tracing::error!("deliver pass: {error}");
-        }
         if let Ok(summary) = &delivered
             && *summary != DeliverSummary::default()
         {
@@ -122,9 +112,4 @@ impl Watcher {
             None => Ok(()),
         }
     }
-}
-
-/// A failure without what changes from one time to the next.
-fn kind_of(error: &PassError) -> String {
-    error.to_string().split(": no request before").next().unwrap_or_default().to_owned()
 }

@@ -113,7 +113,7 @@ impl Walk<'_> {
         let began_at = self.watcher.clock.now();
         let mut state = store.feed_query(self.prefix).await?;
         if state.asked_as.is_none() {
-            state.asked_as = Some(self.first_contact().await?);
+            state.asked_as = self.first_contact().await?;
         }
         let aim = self.aim(&state, began_at);
         let mut seen: BTreeMap<AccessionNumber, NewFiling> = BTreeMap::new();
@@ -134,11 +134,15 @@ impl Walk<'_> {
     }
 
     /// The `type` to ask for. EDGAR takes it as a prefix, so that `8-K` brings `8-K/A` too; where an answer shows
-    /// otherwise, all forms are asked for and sorted out here.
-    async fn first_contact(&self) -> Result<String, PassError> {
+    /// otherwise, all forms are asked for and sorted out here. `None` where there is nothing to tell it by yet.
+    async fn first_contact(&self) -> Result<Option<String>, PassError> {
         let client = &self.watcher.client;
+        let is_wanted = |entry: &FeedEntry| entry.form.as_str().starts_with(self.prefix);
         let mut page = client.feed_page(self.prefix, 0).await?;
-        let honoured = page.entries.iter().all(|entry| entry.form.as_str().starts_with(self.prefix));
+        if page.entries.is_empty() && !client.feed_page("", 0).await?.entries.iter().any(is_wanted) {
+            return Ok(None);
+        }
+        let honoured = page.entries.iter().all(is_wanted);
         let mut complete = !page.entries.is_empty();
         for form in &self.watcher.settings.watch.forms {
             if !complete || form.as_str() == self.prefix || !form.as_str().starts_with(self.prefix) {
@@ -149,14 +153,14 @@ impl Walk<'_> {
             complete = holds_all_of(&page, &exact);
         }
         if honoured && complete {
-            return Ok(self.prefix.to_owned());
+            return Ok(Some(self.prefix.to_owned()));
         }
         tracing::warn!(
             form = self.prefix,
             "the feed does not answer type={} as a prefix: asking for all forms instead",
             self.prefix
         );
-        Ok(String::new())
+        Ok(Some(String::new()))
     }
 
     /// Adds pages of the prefix until the newest of `exact` falls within: above it they show nothing either way.

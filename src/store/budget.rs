@@ -65,10 +65,9 @@ impl RequestBudget for Store {
         })
     }
 
-    fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, bool> {
+    fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, ()> {
         Box::pin(async move {
-            // The row tells whether asking was stopped before; two processes may both be told so, which is harmless.
-            let was = self.budget_state(now).await?.blocked_until.is_some();
+            // A block that ends later stays, unless it was written under a clock that ran ahead.
             sqlx::query(
                 "UPDATE request_budget SET block_reason = $2,
                     blocked_until = CASE WHEN blocked_until > $1 AND blocked_until < $3 THEN blocked_until ELSE $1 END
@@ -80,20 +79,18 @@ impl RequestBudget for Store {
             .execute(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "remember a block"))?;
-            Ok(!was)
+            Ok(())
         })
     }
 
-    fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, bool> {
+    fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, ()> {
         Box::pin(async move {
-            let changed = sqlx::query(
-                "UPDATE request_budget SET refused_user_agent = $1 WHERE id = 1 AND refused_user_agent <> $1",
-            )
-            .bind(user_agent.unwrap_or_default().to_owned())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "remember a refused User-Agent"))?;
-            Ok(changed.rows_affected() > 0)
+            sqlx::query("UPDATE request_budget SET refused_user_agent = $1 WHERE id = 1")
+                .bind(user_agent.unwrap_or_default().to_owned())
+                .execute(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error, "remember a refused User-Agent"))?;
+            Ok(())
         })
     }
 }

@@ -26,7 +26,7 @@ pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFilin
 pub use outbox::{AlertRow, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow};
 pub use watched::{PinnedTicker, Watched};
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Statement that opens a write transaction on SQLite: it takes the write lock at once, so that a transaction
 /// which has read can never fail later for want of it.

@@ -63,6 +63,22 @@ fn without_a_configuration_the_places_looked_at_are_named() {
 }
 
 #[test]
+fn a_configuration_in_the_working_directory_is_taken_unless_it_may_be_anothers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
+    std::fs::copy(example, folder.path().join("config.toml")).expect("a copy");
+    let output = edgar_watch(folder.path(), &["check-config"]);
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if is_root && !Path::new("/etc/edgar-watch/config.toml").exists() {
+        assert_eq!(output.status.code(), Some(78));
+        let reason = "(./config.toml is not used: root takes no configuration from the working directory; name it with --config)";
+        assert!(text(&output.stderr).contains(reason), "{}", text(&output.stderr));
+    } else if !is_root {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn the_example_passes_check_config() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
     let folder = tempfile::tempdir().expect("a folder");
@@ -110,8 +126,7 @@ async fn exit_codes_say_who_is_to_act() {
     desk.edgar.script(|_, _| Some(page(axum::http::StatusCode::SERVICE_UNAVAILABLE, "maintenance")));
     let output = run(desk.folder.path(), once).await;
     assert_eq!(output.status.code(), Some(75));
-    let last = text(&output.stderr).lines().last().expect("a line");
-    assert_eq!(last, "edgar-watch: fetch feed \"getcurrent 8-K\" from 0: HTTP 503");
+    assert_eq!(text(&output.stderr), "edgar-watch: fetch feed \"getcurrent 8-K\" from 0: HTTP 503\n", "one line");
 
     let tool = "Your Request Originates from an Undeclared Automated Tool";
     desk.edgar.script(move |_, _| Some(page(axum::http::StatusCode::FORBIDDEN, tool)));
@@ -125,10 +140,9 @@ async fn edgar_out_of_reach_is_named_and_is_75() {
     std::fs::write(desk.folder.path().join("desk.toml"), config).expect("a file");
     let output = run(desk.folder.path(), &["--config", "desk.toml", "once"]).await;
     assert_eq!(output.status.code(), Some(75));
-    let last = text(&output.stderr).lines().last().expect("a line");
     assert_eq!(
-        last,
-        "edgar-watch: fetch feed \"getcurrent 8-K\" from 0: no connection: Connection refused (os error 111)"
+        text(&output.stderr),
+        "edgar-watch: fetch feed \"getcurrent 8-K\" from 0: no connection: Connection refused (os error 111)\n"
     );
 }
 

@@ -180,6 +180,16 @@ async fn a_feed_that_ignores_type_is_asked_for_all_forms() {
 }
 
 #[tokio::test]
+async fn an_empty_feed_proves_nothing_about_type() {
+    let desk = Desk::open(Archive::default(), NOON).await;
+    desk.watcher.poll(None).await.expect("a poll");
+    assert_eq!(desk.watcher.store.feed_query("8-K").await.expect("its memory").asked_as, None);
+    desk.edgar.change(|archive| TestFiling::ordinary(1, "2026-03-19T14:00:00Z").publish(archive));
+    desk.watcher.poll(None).await.expect("a poll");
+    assert_eq!(desk.watcher.store.feed_query("8-K").await.expect("its memory").asked_as.as_deref(), Some("8-K"));
+}
+
+#[tokio::test]
 async fn a_type_that_is_no_prefix_is_noticed_on_first_contact() {
     let mut amendment = TestFiling::ordinary(2, "2026-03-19T14:00:01Z");
     amendment.form = "8-K/A";
@@ -244,7 +254,8 @@ async fn the_cost_of_a_cycle_does_not_depend_on_the_watchlist() {
     for n_issuers in [1, 500] {
         let issuers: Vec<String> = (0..n_issuers).map(|n| format!("\"{}\"", 9_000_000 + n)).collect();
         let issuers: &'static str = format!("[{}]", issuers.join(",")).leak();
-        let desk = DeskPlan { issuers, ..DeskPlan::default() }.open(Archive::default(), NOON).await;
+        let filings = archive(&[TestFiling::ordinary(1, "2026-03-19T14:00:00Z")]);
+        let desk = DeskPlan { issuers, ..DeskPlan::default() }.open(filings, NOON).await;
         desk.watcher.cycle(None).await.expect("the baseline");
         let before = desk.edgar.asked().len();
         desk.watcher.cycle(None).await.expect("a cycle");
