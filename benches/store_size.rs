@@ -35,7 +35,7 @@ async fn main() {
     let first: DateTime<Utc> = "2026-01-05T14:00:00Z".parse().expect("an instant");
     for batch in 0..N_FILINGS / BATCH {
         let filings: Vec<NewFiling> = (batch * BATCH..(batch + 1) * BATCH).map(|n| filing(n, first)).collect();
-        store.record_pass("8-K", &FeedQueryState::default(), &filings).await.expect("a walk recorded");
+        store.record_pass("8-K", &FeedQueryState::default(), &filings, true).await.expect("a walk recorded");
     }
     let path = store.path().to_owned();
     store.close().await;

@@ -165,7 +165,7 @@ impl ResolvedSubscription {
     }
 }
 
-/// Who is told of an alert: each recipient once, with the names of all subscriptions that ask for it. That a filing
+/// Who is told of an alert: each recipient once, however the address is spelled, with the names of all subscriptions that ask for it. That a filing
 /// cannot be read yet is told to everyone who would be told of its issuer.
 pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Vec<String>> {
     let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -175,7 +175,7 @@ pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTre
             Purpose::Reading => alert.news().any(|event| subscription.filter.matches(event)),
         };
         if asked {
-            told.entry(subscription.recipient.clone()).or_default().push(subscription.name.clone());
+            told.entry(subscription.recipient.to_lowercase()).or_default().push(subscription.name.clone());
         }
     }
     told

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::edgar::eastern::is_open;
+use crate::edgar::eastern::{is_open, next_opening};
 use crate::edgar::retry::next_delay;
 use crate::passes::{PassError, Watcher};
 use crate::store::{Store, try_lock};
@@ -19,6 +19,9 @@ use crate::store::{Store, try_lock};
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
+
+/// How long the step in hand may take once asked to stop; a little less than the unit's TimeoutStopSec.
+const STOP_PATIENCE: Duration = Duration::from_secs(12);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -74,6 +77,7 @@ pub async fn run_until(
         ended = tasks.join_next() => ended,
     };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    watcher.stop();
     // Nobody listens only when every task has ended.
     let _ = stopping.send(true);
     wake.all();
@@ -82,7 +86,7 @@ pub async fn run_until(
     }
     // What is under way is on disk or will be done again: a task that does not stop soon is cut off.
     let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_secs(5), finish).await.is_err() {
+    if tokio::time::timeout(STOP_PATIENCE, finish).await.is_err() {
         tasks.abort_all();
     }
     watcher.store.close().await;
@@ -119,8 +123,12 @@ async fn poll_loop(
     while !*stopped.borrow() {
         let wait = match watcher.poll(since).await {
             Ok(summary) => {
-                troubles.end();
                 since = None;
+                match summary.outage.or_else(|| summary.unknown_tickers.into_iter().next()) {
+                    // One of several queries; the others keep their pace.
+                    Some(words) => drop(troubles.note(&PassError::Outage(words))),
+                    None => troubles.end(),
+                }
                 if summary.n_found > 0 {
                     wake.reader.notify_one();
                 }
@@ -137,7 +145,7 @@ async fn poll_loop(
 async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
-        let read = watcher.read().await;
+        let read = watcher.read(Some(&wake.reader)).await;
         // What was told before a failure is told all the same.
         wake.mailer.notify_one();
         let next = match read {
@@ -213,7 +221,13 @@ async fn pause(watcher: &Watcher, wait: Duration, woken: &Notify) {
 
 fn poll_interval(watcher: &Watcher) -> Duration {
     let poll = &watcher.settings.poll;
-    if is_open(watcher.clock.now()) { poll.interval } else { poll.off_hours_interval }
+    let now = watcher.clock.now();
+    if is_open(now) {
+        return poll.interval;
+    }
+    // Not past the opening, when last evening's filings come to light.
+    let until_opening = (next_opening(now) - now).to_std().unwrap_or_default();
+    poll.off_hours_interval.min(until_opening.max(poll.interval))
 }
 
 /// How long until `due`, at most the longest idle time.

@@ -99,6 +99,10 @@ pub fn dateline(text: &str, reference: Option<NaiveDate>) -> Option<NaiveDate> {
     dates.iter().find(|d| near(&d.date) && ends_line(d.end)).map(|d| d.date).or(reference)
 }
 
+/// Acts weighed in one document. Real ones tell a few dozen at most; every act is compared with every other, so a
+/// document made of nothing else must not take all day.
+const MAX_ACTS: usize = 400;
+
 /// Finds the acts of a document in the order they are told.
 pub fn find_acts(
     text: &str,
@@ -117,6 +121,9 @@ pub fn find_acts(
         }
         acts.extend(dated);
         acts.extend(company_acts(index, sentence, reference));
+        if acts.len() >= MAX_ACTS {
+            break;
+        }
     }
     judge(text, sentences, &mut acts, context, reference);
     acts

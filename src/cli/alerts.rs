@@ -8,7 +8,7 @@ use super::{Common, Failure, outbox, print, print_json, system_clock};
 use crate::alert::{Alert, message_id};
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
-use crate::mail::{Envelope, Mailer};
+use crate::mail::{DeliveryError, Envelope, Mailer};
 use crate::passes::write_notice;
 use crate::render::{print_date, subject};
 use crate::store::{AlertRow, NoticeRow, Store};
@@ -89,10 +89,13 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let message_id = message_id(&alert.id, &to);
     let asked = ["alerts --resend".to_owned()];
     let bytes = write_notice(&settings.mail.from, &alert, &to, &asked, &message_id, system_clock().now())?;
-    let mut mailer = Mailer::new(&settings.mail)?;
+    let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
     let from = settings.mail.from.email.to_string();
     let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;
     mailer.close().await;
-    let reply = reply.map_err(Failure::out_of_reach)?;
+    let reply = reply.map_err(|error| match error {
+        DeliveryError::Permanent(_) => Failure::failed(error),
+        _ => Failure::out_of_reach(error),
+    })?;
     print(&format!("{to}: {reply}\n"))
 }

@@ -12,7 +12,7 @@ use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::pace::RequestBudget;
 use crate::mail::Mailer;
-use crate::passes::client_for;
+use crate::passes::{PassError, client_for};
 use crate::store::Store;
 
 /// Arguments of `check-config`.
@@ -102,10 +102,7 @@ async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
     store.refuse_user_agent(None).await?;
     let client = client_for(settings, Arc::new(store), system_clock())?;
     for prefix in feed_prefixes(&settings.watch.forms) {
-        let page = client.feed_page(&prefix, 0).await.map_err(|error| match error.failure {
-            FetchFailure::UserAgentRefused(_) => Failure::config(error.failure),
-            _ => Failure::out_of_reach(error),
-        })?;
+        let page = client.feed_page(&prefix, 0).await.map_err(PassError::from)?;
         print(&format!("edgar            feed \"{prefix}\": {} entries\n", page.n_entries()))?;
     }
     let mut unknown = None;
@@ -115,7 +112,7 @@ async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
     });
     let tickers: Vec<&String> = tickers.collect();
     if !tickers.is_empty() {
-        let map = client.ticker_map().await.map_err(Failure::out_of_reach)?;
+        let map = client.ticker_map().await.map_err(PassError::from)?;
         for ticker in tickers {
             match map.find(ticker) {
                 Some(listed) => print(&format!("edgar            {ticker} is {}, CIK {}\n", listed.name, listed.cik))?,
@@ -131,7 +128,7 @@ async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
             Err(error) if matches!(error.failure, FetchFailure::NotPublished) => {
                 unknown = Some(format!("watch.issuers: EDGAR knows no CIK {cik}"));
             }
-            Err(error) => return Err(Failure::out_of_reach(error)),
+            Err(error) => return Err(PassError::from(error).into()),
         }
     }
     unknown.map_or(Ok(()), |words| Err(Failure::config(words)))

@@ -54,7 +54,7 @@ pub(super) async fn run(common: &Common) -> Result<(), Failure> {
     // The oldest filing of the archive is of 2007.
     let since = NaiveDate::from_ymd_opt(2007, 1, 1);
     let polled = watcher.poll(since).await?;
-    let read = watcher.read().await?;
+    let read = watcher.read(None).await?;
     let delivered = watcher.deliver().await?;
     print(&format!(
         "  {} feed entries, {} filings, {} read, {} alerts, {} mails\n",

@@ -20,7 +20,7 @@ use crate::edgar::client::{EdgarClient, SubmissionPath};
 use crate::edgar::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES, looks_like_submission};
 use crate::edgar::ids::{AccessionNumber, Cik, DocumentType};
 use crate::logging::use_colour;
-use crate::passes::client_for;
+use crate::passes::{PassError, client_for};
 use crate::reading::{DocumentReading, FilingContext, read_document, read_filing};
 use crate::render::{event_title, print_date};
 use crate::store::Store;
@@ -157,7 +157,7 @@ async fn fetch_and_explain(
         .or(submitter)
         .ok_or_else(|| Failure::failed(format!("{accession}: the filer is not known here, give the filing's URL")))?;
     let client = client(&settings, store)?;
-    let filing = client.submission(cik, accession, SubmissionPath::Folder).await.map_err(Failure::out_of_reach)?;
+    let filing = client.submission(cik, accession, SubmissionPath::Folder).await.map_err(PassError::from)?;
     explain_filing(filing, context).await
 }
 

@@ -9,7 +9,7 @@ use tracing::Level;
 use super::{Common, Failure, print, system_clock};
 use crate::config::Settings;
 use crate::passes::Watcher;
-use crate::store::{Store, try_lock};
+use crate::store::{MessageState, OpenError, Store, try_lock};
 
 /// Arguments of `once`.
 #[derive(Debug, Args)]
@@ -49,8 +49,8 @@ async fn dry_run(settings: Arc<Settings>, since: Option<NaiveDate>) -> Result<()
             real.copy_to(&path).await?;
             Some(real)
         }
-        Err(error @ crate::store::OpenError::Newer { .. }) => return Err(error.into()),
-        Err(_) => None,
+        Err(OpenError::Unusable { path, .. }) if !path.exists() => None,
+        Err(error) => return Err(error.into()),
     };
     let url = url::Url::from_file_path(&path).map_err(|()| Failure::failed("no folder for temporary files"))?;
     let url = url::Url::parse(&format!("sqlite://{}", url.path())).map_err(Failure::failed)?;
@@ -58,10 +58,14 @@ async fn dry_run(settings: Arc<Settings>, since: Option<NaiveDate>) -> Result<()
     let budget = Arc::new(real.unwrap_or_else(|| copy.clone()));
     let watcher = Watcher::new(settings, copy, budget, system_clock())?;
     let polled = watcher.poll_pass(since).await?;
-    let read = watcher.read_pass().await;
+    let read = watcher.read_pass(None).await;
     print(&format!("{} feed entries, {} filings to read\n", polled.n_entries, polled.n_found))?;
     for row in watcher.store.open_messages().await? {
+        if row.state != MessageState::Waiting {
+            continue;
+        }
         print(&format!("would mail {}: {}\n", row.recipient, row.subject))?;
     }
-    read.map(drop).map_err(Failure::from)
+    read?;
+    polled.unknown_tickers.into_iter().next().map_or(Ok(()), |unknown| Err(Failure::config(unknown)))
 }

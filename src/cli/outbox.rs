@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Common, Failure, print, print_json, system_clock};
+use crate::passes::set_aside_fact;
 use crate::store::MessageRow;
 
 /// Arguments of `outbox`.
@@ -67,6 +68,8 @@ pub(super) async fn run(common: &Common, args: &OutboxArgs) -> Result<(), Failur
                 if !store.retry_message(*id, now).await? {
                     return Err(no_message(*id));
                 }
+                // If it is refused again, the owner is told again.
+                store.clear_fact(&set_aside_fact(*id)).await?;
                 print(&format!("outbox {id}: is tried again at the next delivery\n"))?;
             }
             Ok(())

@@ -10,7 +10,7 @@ use super::{Common, Failure, print, print_json, system_clock};
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
-use crate::passes::{LAST_POLL, LAST_POLL_ERROR};
+use crate::passes::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR};
 use crate::store::{FilingState, FilingSummary, MessageState, Store};
 
 /// Arguments of `status`.
@@ -60,6 +60,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         .iter()
         .map(|pin| json!({"ticker": pin.ticker, "cik": pin.cik, "name": pin.name, "warning": pin.warning}))
         .collect();
+    let unknown: Vec<String> = store.facts_below("unknown_ticker:").await?;
     let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > overdue_after(settings));
     Ok(json!({
         "schema": 1,
@@ -67,6 +68,8 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "last_poll": last_poll.map(|(words, at)| json!({"at": at, "summary": words})),
         "last_poll_error": error.map(|(words, at)| json!({"at": at, "error": words})),
         "poll_is_late": late,
+        "lag_s": store.fact(FEED_LAG).await?.and_then(|(seconds, _)| seconds.parse::<i64>().ok()),
+        "unknown_tickers": unknown,
         "requests_today": budget.n_today,
         "blocked_until": budget.blocked_until,
         "block_reason": budget.blocked_until.map(|_| budget.block_reason),
@@ -135,6 +138,12 @@ fn describe(status: &Value) -> String {
             let gap = format!("{}: open since {}", text(&query["prefix"]), instant(&query["gap_since"]));
             line("feed gap", gap);
         }
+    }
+    if let Some(lag) = status["lag_s"].as_i64() {
+        line("feed lag", format!("the newest entry was {lag} s old"));
+    }
+    for unknown in status["unknown_tickers"].as_array().into_iter().flatten() {
+        line("UNKNOWN", text(unknown));
     }
     line("requests", format!("{} today", status["requests_today"]));
     let counts = status["filings"].as_object().into_iter().flatten().map(|(state, n)| format!("{n} {state}"));

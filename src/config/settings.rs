@@ -178,13 +178,18 @@ impl Checker<'_> {
     fn url(&mut self, key: &str, text: &str) -> Option<Url> {
         let result = match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") => {
-                Err(format!("{key}: expected a http or https URL, found \"{text}\""))
+                Err(format!("{key}: expected a http or https URL, found \"{}\"", mask(text)))
             }
-            Ok(url) if url.host().is_none() || !url.username().is_empty() || url.query().is_some() => {
-                Err(format!("{key}: expected a bare host such as \"https://www.sec.gov\", found \"{}\"", mask(&url)))
+            Ok(url)
+                if url.host().is_none()
+                    || !url.username().is_empty()
+                    || url.password().is_some()
+                    || url.query().is_some() =>
+            {
+                Err(format!("{key}: expected a bare host such as \"https://www.sec.gov\", found \"{}\"", mask(text)))
             }
             Ok(url) => Ok(url),
-            Err(error) => Err(format!("{key}: expected a URL, found \"{text}\": {error}")),
+            Err(error) => Err(format!("{key}: expected a URL, found \"{}\": {error}", mask(text))),
         };
         self.keep(result)
     }
@@ -204,14 +209,14 @@ impl Checker<'_> {
     }
 }
 
-/// A URL without its secrets, for messages.
-pub(crate) fn mask(url: &Url) -> String {
-    let mut url = url.clone();
-    if url.password().is_some() {
-        // Only fails for URLs that cannot hold a password, and this one does.
-        let _ = url.set_password(Some("***"));
+/// A URL's text without what stands for a user in it, for messages; it need not be a good URL.
+fn mask(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let authority = rest.split('/').next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{}", &rest[authority.len()..]),
+        None => text.to_owned(),
     }
-    url.to_string()
 }
 
 pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<String>> {
@@ -349,8 +354,7 @@ fn check_store(checker: &mut Checker, url: Option<&str>) -> Option<Url> {
     let text = url.unwrap_or("sqlite:///var/lib/edgar-watch/state.db");
     // `sqlite://state.db` is relative to the file: the URL syntax has no other way to say it.
     let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) else {
-        let masked = Url::parse(text).map_or_else(|_| text.to_owned(), |url| mask(&url));
-        checker.fault(format!("store.url: expected sqlite:///path/to/state.db, found \"{masked}\""));
+        checker.fault(format!("store.url: expected sqlite:///path/to/state.db, found \"{}\"", mask(text)));
         return None;
     };
     if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) {

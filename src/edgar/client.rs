@@ -88,17 +88,6 @@ pub enum FetchFailure {
     Budget(anyhow::Error),
 }
 
-impl FetchFailure {
-    /// Whether EDGAR was out of reach, so that the same request may go through later.
-    pub fn is_outage(&self) -> bool {
-        match self {
-            Self::Blocked { .. } | Self::Network(_) | Self::Unexpected(_) => true,
-            Self::Status(status) => status.is_server_error() || *status == StatusCode::TOO_MANY_REQUESTS,
-            _ => false,
-        }
-    }
-}
-
 /// What a client needs to know.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {

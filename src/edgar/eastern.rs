@@ -4,7 +4,7 @@
 //! business days (17 CFR 240.0-2(c)); a filing begun after 17:30 bears the next business day's date and an 8-K
 //! among them is shown only from 06:00 of that day.
 
-use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::America::New_York;
 
 use crate::calendar::is_federal_holiday;
@@ -88,10 +88,11 @@ pub fn filings_dated_from(date: NaiveDate) -> DateTime<Utc> {
     eastern_to_utc(previous_business_day(date).and_time(DATE_LINE))
 }
 
-/// 06:00 Eastern of the first business day after `date`, when the evening's filings appear.
-pub fn next_opening(date: NaiveDate) -> DateTime<Utc> {
-    let day = (1..15).filter_map(|n| date.checked_add_days(Days::new(n))).find(|day| is_edgar_business_day(*day));
-    eastern_to_utc(day.unwrap_or(date).and_time(OPENS))
+/// When EDGAR opens next: 06:00 of a business day.
+pub fn next_opening(now: DateTime<Utc>) -> DateTime<Utc> {
+    let opens_at = |date: NaiveDate| eastern_to_utc(date.and_time(OPENS));
+    let mut days = eastern_date(now).iter_days().take(15).filter(|day| is_edgar_business_day(*day)).map(opens_at);
+    days.find(|opening| *opening > now).unwrap_or(now)
 }
 
 /// Parses EDGAR's fourteen digits `YYYYMMDDHHMMSS`, Eastern.
@@ -132,6 +133,12 @@ mod tests {
         ] {
             assert_eq!(is_open(utc(now)), expected, "{now}");
         }
+    }
+
+    #[test]
+    fn the_next_opening_is_at_six_on_a_business_day() {
+        assert_eq!(next_opening(utc("2026-11-23T10:59:00Z")), utc("2026-11-23T11:00:00Z"), "the same morning");
+        assert_eq!(next_opening(utc("2026-11-25T23:00:00Z")), utc("2026-11-27T11:00:00Z"), "past Thanksgiving");
     }
 
     #[test]

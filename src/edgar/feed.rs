@@ -46,6 +46,8 @@ pub struct FeedPage {
     pub entries: Vec<FeedEntry>,
     /// One sentence for each entry that could not.
     pub problems: Vec<String>,
+    /// Whether the feed was closed, so that nothing after the last entry is missing.
+    pub is_whole: bool,
 }
 
 impl FeedPage {
@@ -71,7 +73,7 @@ pub fn parse_feed(body: &[u8]) -> Result<FeedPage, NotAFeed> {
         return Err(NotAFeed { found: describe_body(body) });
     }
     let subject = feed_subject(body);
-    let mut page = FeedPage::default();
+    let mut page = FeedPage { is_whole: memmem::find(body, b"</feed>").is_some(), ..FeedPage::default() };
     for (index, chunk) in entry_chunks(body).enumerate() {
         let text = decode(chunk);
         match parse_entry(&text, subject.as_ref()) {
@@ -385,7 +387,8 @@ mod tests {
 
     #[test]
     fn a_feed_without_entries_is_empty_and_no_error() {
-        assert_eq!(parse_feed(feed(&[]).as_bytes()), Ok(FeedPage::default()));
+        assert_eq!(parse_feed(feed(&[]).as_bytes()), Ok(FeedPage { is_whole: true, ..FeedPage::default() }));
+        assert_eq!(parse_feed(b"<feed>"), Ok(FeedPage::default()), "cut short");
     }
 
     proptest! {

@@ -94,6 +94,8 @@ pub struct Filing {
     pub skipped: Vec<SkippedDocument>,
     /// What was wrong without keeping the rest from being read.
     pub problems: Vec<String>,
+    /// The file ended within a document.
+    pub is_cut_short: bool,
 }
 
 /// The bytes are no submission: neither header nor document was found in them.
@@ -135,6 +137,10 @@ pub struct FilingReader {
     body_bytes: u64,
     /// Inside a uuencoded part: its last line is `end`.
     in_uuencode: bool,
+    /// A line that may begin a uuencoded part; the next line tells.
+    uuencode_start: Option<Vec<u8>>,
+    /// Bytes held so far, over all documents.
+    n_held: usize,
     n_documents: u32,
     first_bytes: Vec<u8>,
     filing: Filing,
@@ -158,6 +164,8 @@ struct DocumentHead {
     filename: Option<String>,
 }
 
+/// How much is held of all documents together: a filing of many long exhibits must not fill the memory.
+const MAX_HELD_BYTES: usize = 64 * 1024 * 1024;
 /// A header longer than this is damage: what follows in it is not read.
 const MAX_HEADER_BYTES: usize = 4 * 1024 * 1024;
 /// A line longer than this is passed on in pieces.
@@ -187,6 +195,8 @@ impl FilingReader {
             body: Vec::new(),
             body_bytes: 0,
             in_uuencode: false,
+            uuencode_start: None,
+            n_held: 0,
             n_documents: 0,
             first_bytes: Vec::new(),
             filing: Filing::default(),
@@ -219,6 +229,7 @@ impl FilingReader {
                 "document {} {} ends without </DOCUMENT>: the file is cut short",
                 self.n_documents, self.document.document_type
             ));
+            self.filing.is_cut_short = true;
             self.close_document();
         }
         self.filing.header = self.parsed_header.take().unwrap_or_else(|| parse_header(&self.header));
@@ -338,7 +349,6 @@ impl FilingReader {
             return;
         }
         if tag == b"</TEXT>" {
-            self.in_uuencode = false;
             self.state = State::AfterText;
             return;
         }
@@ -346,16 +356,29 @@ impl FilingReader {
             self.in_uuencode = tag != b"end";
             return;
         }
+        if let Some(start) = self.uuencode_start.take() {
+            if is_uuencoded(line) {
+                self.in_uuencode = true;
+                return;
+            }
+            self.hold(&start, true);
+        }
         if is_uuencode_start(tag) {
-            self.in_uuencode = true;
+            self.uuencode_start = Some(line.to_owned());
             return;
         }
+        self.hold(line, newline);
+    }
+
+    fn hold(&mut self, line: &[u8], newline: bool) {
         self.body_bytes += line.len() as u64 + u64::from(newline);
-        let room = self.max_document_bytes.saturating_sub(self.body.len());
+        let room = self.max_document_bytes.saturating_sub(self.body.len()).min(MAX_HELD_BYTES - self.n_held);
+        let before = self.body.len();
         self.body.extend_from_slice(&line[..line.len().min(room)]);
         if newline && line.len() < room {
             self.body.push(b'\n');
         }
+        self.n_held += self.body.len() - before;
     }
 
     /// Looks for the end of a document that is not held. Tags count at the beginning of a line only: uuencoded
@@ -389,6 +412,15 @@ impl FilingReader {
     }
 
     fn close_document(&mut self) {
+        if let Some(start) = self.uuencode_start.take() {
+            self.hold(&start, true);
+        }
+        if self.in_uuencode {
+            self.filing.problems.push(format!(
+                "document {} {}: a uuencoded part has no end: what follows it is not read",
+                self.n_documents, self.document.document_type
+            ));
+        }
         let head = std::mem::take(&mut self.document);
         let document_type = DocumentType::new(&head.document_type);
         match self.state {
@@ -423,10 +455,23 @@ fn find_document_tag(bytes: &[u8]) -> Option<(usize, bool)> {
     })
 }
 
-/// `begin 644 name`: the first line of a uuencoded part.
+/// `begin 644 name`: the first line of a uuencoded part, if the next is one of its lines.
 fn is_uuencode_start(line: &[u8]) -> bool {
-    line.strip_prefix(b"begin ")
-        .is_some_and(|rest| rest.len() > 4 && rest[..3].iter().all(|b| (b'0'..=b'7').contains(b)) && rest[3] == b' ')
+    line.strip_prefix(b"begin ").is_some_and(|rest| {
+        rest.len() > 4
+            && rest[..3].iter().all(|b| (b'0'..=b'7').contains(b))
+            && rest[3] == b' '
+            && !rest[4..].contains(&b' ')
+    })
+}
+
+/// A uuencoded line begins with the number of bytes it holds, as a character, and is as long as that needs; some
+/// encoders leave blanks at its end away.
+fn is_uuencoded(line: &[u8]) -> bool {
+    let Some((first, rest)) = line.split_first() else { return false };
+    let n_bytes = usize::from(first.wrapping_sub(b' ') & 63);
+    let needed = n_bytes.div_ceil(3) * 4;
+    (b' '..=b'`').contains(first) && rest.len() <= needed + 1 && rest.len() + 3 >= needed
 }
 
 /// Reads a header in either form, `KEY:   value` or `<KEY>value`.
@@ -596,8 +641,10 @@ end
 <TEXT>
 Release text
 begin 644 chart.gif
-M0000
+$_____P``
+`
 end
+begin 120 days
 after chart
 </TEXT>
 </DOCUMENT>
@@ -630,7 +677,7 @@ after chart
         let labels: Vec<_> = filing.documents.iter().map(Document::label).collect();
         assert_eq!(labels, ["tidewell-8k.htm", "ex991.htm"]);
         assert_eq!(filing.documents[0].body, b"<html><body>Body one</body></html>\n");
-        assert_eq!(filing.documents[1].body, b"Release text\nafter chart\n", "the chart is dropped");
+        assert_eq!(filing.documents[1].body, b"Release text\nbegin 120 days\nafter chart\n", "the chart is dropped");
         assert_eq!(filing.skipped.len(), 1);
         assert_eq!(filing.problems, Vec::<String>::new());
     }
@@ -706,7 +753,8 @@ after chart
         let cut = &MODERN[..MODERN.find("after chart").expect("in the text")];
         let filing = read(cut.as_bytes(), 9).expect("a submission");
         assert_eq!(filing.documents.len(), 2);
-        assert_eq!(filing.documents[1].body, b"Release text\n");
+        assert_eq!(filing.documents[1].body, b"Release text\nbegin 120 days\n");
+        assert!(filing.is_cut_short);
         assert_eq!(filing.problems, ["document 3 EX-99.1 ends without </DOCUMENT>: the file is cut short"]);
     }
 

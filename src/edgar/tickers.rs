@@ -47,15 +47,21 @@ impl TickerMap {
     /// # Errors
     /// [`TickerMapError`] when it is cut, of another shape or empty.
     pub fn parse(body: &[u8]) -> Result<Self, TickerMapError> {
-        let rows: HashMap<String, Row> = serde_json::from_slice(body)?;
-        let by_ticker: HashMap<String, Listed> = rows
-            .into_values()
-            .filter_map(|row| {
-                let cik = Cik::from_number(row.cik_str)?;
-                Some((normalise_ticker(&row.ticker), Listed { cik, name: row.title }))
-            })
-            .collect();
-        if by_ticker.is_empty() { Err(TickerMapError::Empty) } else { Ok(Self { by_ticker }) }
+        let rows: HashMap<String, serde_json::Value> = serde_json::from_slice(body)?;
+        let mut by_ticker = HashMap::new();
+        let mut fault = TickerMapError::Empty;
+        for row in rows.into_values() {
+            // A row without its fields costs itself only.
+            match serde_json::from_value::<Row>(row) {
+                Ok(row) => {
+                    if let Some(cik) = Cik::from_number(row.cik_str) {
+                        by_ticker.insert(normalise_ticker(&row.ticker), Listed { cik, name: row.title });
+                    }
+                }
+                Err(error) => fault = error.into(),
+            }
+        }
+        if by_ticker.is_empty() { Err(fault) } else { Ok(Self { by_ticker }) }
     }
 
     /// Looks a ticker up; case and the mark between share classes do not matter.

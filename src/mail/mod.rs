@@ -27,6 +27,9 @@ pub enum DeliveryError {
     /// The way out is closed: nothing was said about this mail, and the next would fare the same.
     #[error("{0}")]
     Unreachable(String),
+    /// The other side fell silent while it had the mail, and may have taken it. The next would wait as long.
+    #[error("{0}")]
+    NoAnswer(String),
     /// This mail is to be tried again later.
     #[error("{0}")]
     Transient(String),

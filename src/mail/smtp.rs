@@ -184,7 +184,7 @@ impl SmtpTransport {
                 DeliveryError::Permanent(format!("relay answered {code} \"{text}\""))
             }
             Fault::Answered { code, text } => DeliveryError::Transient(format!("relay answered {code} \"{text}\"")),
-            Fault::Broken(reason) => DeliveryError::Transient(format!("relay gave no answer: {reason}")),
+            Fault::Broken(reason) => DeliveryError::NoAnswer(format!("relay gave no answer: {reason}")),
         }
     }
 

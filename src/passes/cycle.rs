@@ -2,6 +2,7 @@
 //! person is needed. Both `once` and the daemon call these.
 
 use chrono::NaiveDate;
+use tokio::sync::Notify;
 
 use super::{DeliverSummary, PassError, PollSummary, ReadSummary, Watcher};
 
@@ -9,6 +10,9 @@ use super::{DeliverSummary, PassError, PollSummary, ReadSummary, Watcher};
 pub const LAST_POLL: &str = "last_poll";
 /// The fact that notes the failure of the last walk; absent after a good one.
 pub const LAST_POLL_ERROR: &str = "last_poll_error";
+
+/// The fact that notes how old the newest entry of the feed was, in seconds.
+pub const FEED_LAG: &str = "feed_lag_s";
 
 const USER_AGENT_MATTER: &str = "user_agent";
 
@@ -32,7 +36,17 @@ impl Watcher {
                     tracing::info!(duration_ms, "poll pass: {words}");
                 }
                 self.store.set_fact(LAST_POLL, &words, now).await?;
-                self.store.clear_fact(LAST_POLL_ERROR).await?;
+                if let Some(lag) = summary.lag {
+                    self.store.set_fact(FEED_LAG, &lag.num_seconds().to_string(), now).await?;
+                }
+                match &summary.outage {
+                    Some(outage) => self.store.set_fact(LAST_POLL_ERROR, outage, now).await?,
+                    None => self.store.clear_fact(LAST_POLL_ERROR).await?,
+                };
+                for unknown in &summary.unknown_tickers {
+                    let text = format!("{unknown}\n\nIts filings are not watched until this is mended.\n");
+                    self.tell_owner(unknown, "a ticker is not known", &text).await?;
+                }
                 self.owner_matter_settled(USER_AGENT_MATTER).await?;
             }
             Err(PassError::Store(_)) => {}
@@ -51,9 +65,9 @@ impl Watcher {
     ///
     /// # Errors
     /// Those of the pass.
-    pub async fn read(&self) -> Result<ReadSummary, PassError> {
+    pub async fn read(&self, wake: Option<&Notify>) -> Result<ReadSummary, PassError> {
         let began_at = self.clock.now();
-        let read = self.read_pass().await;
+        let read = self.read_pass(wake).await;
         if let Ok(summary) = &read
             && *summary != ReadSummary::default()
         {
@@ -99,7 +113,7 @@ impl Watcher {
     /// The first failure, once all passes are done.
     pub async fn cycle(&self, since: Option<NaiveDate>) -> Result<(), PassError> {
         let polled = self.poll(since).await;
-        let read = self.read().await;
+        let read = self.read(None).await;
         let delivered = self.deliver().await;
         let summary = polled?;
         read?;
@@ -107,7 +121,7 @@ impl Watcher {
         if let Some(unknown) = summary.unknown_tickers.first() {
             return Err(PassError::Config(unknown.clone()));
         }
-        match delivered.unreachable {
+        match delivered.unreachable.or(summary.outage) {
             Some(reason) => Err(PassError::Outage(reason)),
             None => Ok(()),
         }

@@ -9,7 +9,7 @@ use crate::alert::{Alert, thread_id};
 use crate::mail::{Basics, DeliveryError, Envelope, Mailer, NoticeHeaders, build_notice, build_plain};
 use crate::outbox::next_try;
 use crate::render::{describe_alert, render_html, render_text, subject};
-use crate::store::{DueMessage, MessageState};
+use crate::store::{DueMessage, MessageState, StoreError};
 
 /// What delivery did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct DeliverSummary {
 
 /// Messages taken from the outbox at a time.
 const BATCH: usize = 100;
+/// Until when the last attempt of a message counts as under way.
+const LAST_ATTEMPT: TimeDelta = TimeDelta::minutes(1);
 
 impl Watcher {
     /// Sends every message that is due.
@@ -41,11 +43,14 @@ impl Watcher {
             return Ok(summary);
         }
         let mut mailer = Mailer::new(&self.settings.mail).map_err(|error| PassError::Config(format!("{error:#}")))?;
-        while !due.is_empty() {
+        while !due.is_empty() && !self.is_stopping() {
             for message in due {
+                if self.is_stopping() {
+                    break;
+                }
                 self.deliver_message(&mut mailer, &message, &mut summary).await?;
             }
-            due = self.store.due_messages(now, BATCH).await?;
+            due = self.store.due_messages(self.clock.now(), BATCH).await?;
         }
         mailer.close().await;
         Ok(summary)
@@ -57,7 +62,21 @@ impl Watcher {
         message: &DueMessage,
         summary: &mut DeliverSummary,
     ) -> anyhow::Result<()> {
-        let bytes = self.frozen_bytes(message).await?;
+        let (id, attempt) = (message.id, message.attempts + 1);
+        let bytes = match self.frozen_bytes(message).await {
+            Ok(bytes) => bytes,
+            // One message that cannot be written must not keep the others from leaving.
+            Err(error) if error.is::<StoreError>() => return Err(error),
+            Err(error) => {
+                self.set_aside(message, &format!("the mail cannot be written: {error:#}")).await?;
+                summary.n_set_aside += 1;
+                return Ok(());
+            }
+        };
+        let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
+        let begins_at = self.clock.now();
+        let next = next_try(message.attempts, message.created_at, begins_at, give_up_after, fastrand::u64(..));
+        self.store.begin_attempt(id, next.unwrap_or(begins_at + LAST_ATTEMPT)).await?;
         let from = self.settings.mail.from.email.to_string();
         let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id };
         let sent = match &summary.unreachable {
@@ -66,7 +85,6 @@ impl Watcher {
             None => mailer.send(envelope, &bytes).await,
         };
         let now = self.clock.now();
-        let (id, attempt) = (message.id, message.attempts + 1);
         match sent {
             Ok(reply) => {
                 self.store.finish_message(id, MessageState::Sent, &reply, now).await?;
@@ -79,11 +97,10 @@ impl Watcher {
             }
             Err(error) => {
                 let reason = error.to_string();
-                if matches!(error, DeliveryError::Unreachable(_)) && summary.unreachable.is_none() {
+                let is_closed = matches!(error, DeliveryError::Unreachable(_) | DeliveryError::NoAnswer(_));
+                if is_closed && summary.unreachable.is_none() {
                     summary.unreachable = Some(reason.clone());
                 }
-                let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
-                let next = next_try(message.attempts, message.created_at, now, give_up_after, fastrand::u64(..));
                 match next {
                     Some(next_try_at) => {
                         self.store.postpone_message(id, &reason, next_try_at).await?;
@@ -105,7 +122,17 @@ impl Watcher {
         let id = message.id;
         self.store.finish_message(id, MessageState::SetAside, reason, self.clock.now()).await?;
         tracing::error!(outbox_id = id, "outbox {id}: {reason}: set aside, see status");
-        Ok(())
+        // A mail to the owner that is refused is not worth another.
+        if message.recipient == self.settings.mail.owner.email.to_string() {
+            return Ok(());
+        }
+        let text = format!(
+            "A mail to {} was not taken and waits for you:\n\n  {reason}\n\nSee it:        edgar-watch outbox show {id}\n\
+             Try it again:  edgar-watch outbox retry {id}\nGive it up:    edgar-watch outbox drop {id}\n",
+            message.recipient
+        );
+        self.tell_owner(&format!("set_aside:{id}"), &format!("a mail to {} was set aside", message.recipient), &text)
+            .await
     }
 
     /// The exact bytes to send: those of the first attempt, or now made and kept before anything is sent.
@@ -129,17 +156,13 @@ impl Watcher {
     /// When the store fails.
     pub async fn tell_owner(&self, matter: &str, what: &str, text: &str) -> anyhow::Result<()> {
         let now = self.clock.now();
-        if !self.store.set_fact(&owner_key(matter), what, now).await? {
-            return Ok(());
-        }
         let mail = &self.settings.mail;
         let recipient = mail.owner.email.to_string();
         let message_id = crate::alert::message_id(&format!("owner.{}", now.timestamp_micros()), &recipient);
         let subject = format!("[edgar-watch] {what}");
         let basics = Basics { from: &mail.from, to: &recipient, subject: &subject, message_id: &message_id, date: now };
         let bytes = build_plain(&basics, text.to_owned())?;
-        self.store.enqueue_mail(&message_id, &recipient, &subject, bytes, now).await?;
-        Ok(())
+        self.store.enqueue_mail_once(&owner_key(matter), &message_id, &recipient, &subject, bytes, now).await
     }
 
     /// Forgets that the owner was told, so that the matter is told again when it comes back.
@@ -175,6 +198,11 @@ pub fn write_notice(
     let subject = subject(alert);
     let basics = Basics { from, to: recipient, subject: &subject, message_id, date: written_at };
     build_notice(&basics, &headers, render_text(&body), render_html(&body))
+}
+
+/// The matter of a message that was set aside; settled when a person tries it again.
+pub fn set_aside_fact(id: i64) -> String {
+    owner_key(&format!("set_aside:{id}"))
 }
 
 fn owner_key(matter: &str) -> String {

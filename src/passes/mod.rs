@@ -9,6 +9,7 @@ mod read;
 mod watchlist;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
@@ -16,8 +17,8 @@ use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure
 use crate::edgar::pace::RequestBudget;
 use crate::store::Store;
 
-pub use cycle::{LAST_POLL, LAST_POLL_ERROR};
-pub use deliver::{DeliverSummary, write_notice};
+pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR};
+pub use deliver::{DeliverSummary, set_aside_fact, write_notice};
 pub use poll::PollSummary;
 pub use read::ReadSummary;
 pub use watchlist::{Watchlist, describe_unknown};
@@ -32,6 +33,7 @@ pub struct Watcher {
     pub client: EdgarClient,
     /// The time.
     pub clock: SharedClock,
+    stopping: AtomicBool,
 }
 
 /// Why a pass ended early, as far as the exit code must tell.
@@ -70,7 +72,16 @@ impl Watcher {
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
         let client = client_for(&settings, budget, clock.clone())?;
-        Ok(Self { settings, store, client, clock })
+        Ok(Self { settings, store, client, clock, stopping: AtomicBool::new(false) })
+    }
+
+    /// Asks passes under way to finish the step in hand and begin no other.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 }
 

@@ -28,6 +28,10 @@ pub struct PollSummary {
     pub n_found: usize,
     /// Configured tickers that were never resolved.
     pub unknown_tickers: Vec<String>,
+    /// Why one of several queries was not answered.
+    pub outage: Option<String>,
+    /// How old the newest entry of the feed was.
+    pub lag: Option<TimeDelta>,
 }
 
 /// How often a walk goes to full depth while EDGAR is open, and while a gap is.
@@ -51,24 +55,25 @@ impl Watcher {
         let now = self.clock.now();
         let mut watched = self.store.sync_watched(&watchlist.keys(), eastern_date(now)).await?;
         if let Some(since) = since {
-            self.store.watch_since(since, now).await?;
+            self.store.watch_since(since, &feed_prefixes(&self.settings.watch.forms)).await?;
             watched = self.store.watched().await?;
         }
         let mut summary = PollSummary { unknown_tickers: watchlist.unknown.clone(), ..PollSummary::default() };
         let mut failure = None;
+        let mut n_well = 0;
         for prefix in feed_prefixes(&self.settings.watch.forms) {
             let walk = Walk { watcher: self, watchlist: &watchlist, watched: &watched, prefix: &prefix, since };
             match walk.run(&mut summary).await {
-                Ok(()) => {}
-                // One query's outage says nothing of the next, unless all asking has stopped.
+                Ok(()) => n_well += 1,
+                // One query's outage says nothing of the next.
                 Err(error @ PassError::Outage(_)) => failure = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        if let Some(failure) = failure {
-            return Err(failure);
+        match failure {
+            Some(failure) if n_well == 0 => return Err(failure),
+            failure => summary.outage = failure.map(|failure| failure.to_string()),
         }
-        self.store.mark_baseline(now).await?;
         if let Some(since) = since {
             let forms = &self.settings.watch.forms;
             let watches =
@@ -123,10 +128,11 @@ impl Walk<'_> {
             let back_to = oldest.map(print_eastern).unwrap_or_default();
             tracing::warn!("the feed reaches back to {back_to}: what was filed from {since} until then is not covered");
         }
+        let is_whole = !matches!(end, End::Broken(_));
         let failure = remember(&mut state, &aim, end, began_at, oldest);
         let filings: Vec<NewFiling> = seen.into_values().collect();
         summary.n_recorded += filings.len();
-        summary.n_found += store.record_pass(self.prefix, &state, &filings).await?;
+        summary.n_found += store.record_pass(self.prefix, &state, &filings, is_whole).await?;
         match failure {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -217,11 +223,22 @@ impl Walk<'_> {
                 tracing::warn!("{problem}");
             }
             summary.n_entries += page.n_entries();
+            if start == 0 {
+                let newest = page.entries.iter().map(|entry| entry.accepted_at).max();
+                summary.lag = newest.map(|newest| self.watcher.clock.now() - newest);
+            }
             let nothing_new = self.take_page(&page, aim, seen).await?;
             *oldest = (*oldest).into_iter().chain(page.entries.iter().map(|entry| entry.accepted_at)).min();
             let deep_enough = aim.depth.is_none_or(|depth| oldest.is_some_and(|oldest| oldest < depth));
             if deep_enough && (nothing_new || !aim.must_join) {
                 return Ok(End::Joined);
+            }
+            if !page.is_whole {
+                let failure = FetchFailure::Unexpected("the feed is cut short".to_owned());
+                return Ok(End::Broken(FetchError {
+                    what: format!("feed \"getcurrent {asked_as}\" from {start}"),
+                    failure,
+                }));
             }
             if page.n_entries() < PAGE_ENTRIES {
                 // A first page that is not full is the whole feed.
@@ -281,7 +298,9 @@ impl Walk<'_> {
         let is_about = |watched: &&Watched| {
             watched.key == "*" || filing.filers.iter().any(|filer| filer.cik.to_string() == watched.key)
         };
-        let is_news = |watched: &Watched| watched.has_baseline && filing.filing_date >= watched.since_date;
+        let is_news = |watched: &Watched| {
+            watched.baselines.iter().any(|prefix| prefix == self.prefix) && filing.filing_date >= watched.since_date
+        };
         if self.watched.iter().filter(is_about).any(is_news) { FilingState::Found } else { FilingState::Baseline }
     }
 }

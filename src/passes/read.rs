@@ -1,9 +1,11 @@
 //! Reads what is due: fetches each filing, reads it on a blocking thread, and commits it with all that follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
 
 use super::{PassError, Watcher, Watchlist};
 use crate::alert::{Alert, AlertDocument, Purpose, alert_id, message_id, recipients};
@@ -11,7 +13,7 @@ use crate::classify::{CLASSIFIER_VERSION, default_alert};
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
 use crate::edgar::feed::Filer;
 use crate::edgar::filing::Filing;
-use crate::edgar::ids::Cik;
+use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
 use crate::reading::{FilingContext, FilingReading, read_filing};
 use crate::render::subject;
@@ -33,13 +35,15 @@ pub struct ReadSummary {
 }
 
 /// Filings in work at a time: enough to hide EDGAR's answer times, few enough for memory.
-const CONCURRENT: usize = 4;
+const CONCURRENT: usize = 8;
 /// Filings taken from the queue at a time.
 const BATCH: usize = 64;
 /// After so long, subscribers are told that a listing notice was filed and cannot be read.
 const UNREADABLE_AFTER: TimeDelta = TimeDelta::minutes(15);
 /// Tries of a filing on which the reader itself fails: it would fail the same way every time.
 const MAX_READER_FAILURES: u32 = 3;
+/// Tries of a file that ends within a document, before what there is of it is read.
+const MAX_CUT_TRIES: u32 = 5;
 
 /// What became of one filing.
 enum Outcome {
@@ -61,49 +65,73 @@ enum ReadFailure {
 }
 
 impl Watcher {
-    /// Reads every filing that is due.
+    /// Reads every filing that is due. With `wake`, filings that become due meanwhile are taken up when it is
+    /// notified: one that takes long holds up no other.
     ///
     /// # Errors
     /// [`PassError`] when all asking has stopped or the store fails. A filing that cannot be read is put off or
     /// parked and holds up no other.
-    pub async fn read_pass(&self) -> Result<ReadSummary, PassError> {
+    pub async fn read_pass(&self, wake: Option<&Notify>) -> Result<ReadSummary, PassError> {
         let mut summary = ReadSummary::default();
-        let now = self.clock.now();
-        let mut queue = self.store.due_filings(now, BATCH).await?;
-        if queue.is_empty() && self.store.unread_listing_notices(now - UNREADABLE_AFTER).await?.is_empty() {
+        let began_at = self.clock.now();
+        let unread = self.store.unread_listing_notices(began_at - UNREADABLE_AFTER).await?;
+        if unread.is_empty() && self.store.due_filings(began_at, 1).await?.is_empty() {
             return Ok(summary);
         }
-        let watchlist = self.resolve_watchlist().await?;
-        while !queue.is_empty() {
-            let watchlist = &watchlist;
-            let mut outcomes = futures_util::stream::iter(queue)
-                .map(|queued| async move { self.read_queued(watchlist, &queued).await })
-                .buffer_unordered(CONCURRENT);
-            let mut stopped = None;
-            while let Some(outcome) = outcomes.next().await {
-                match outcome? {
-                    Outcome::Read { alerted, n_notices } => {
-                        summary.n_read += 1;
-                        summary.n_alerts += usize::from(alerted);
-                        summary.n_notices += n_notices;
+        let watchlist = &self.resolve_watchlist().await?;
+        let mut tried: HashSet<AccessionNumber> = HashSet::new();
+        let mut begun: Vec<AccessionNumber> = Vec::new();
+        let mut in_work = FuturesUnordered::new();
+        let mut stopped = None;
+        let mut may_be_more = true;
+        loop {
+            let has_room = stopped.is_none() && !self.is_stopping() && in_work.len() < CONCURRENT;
+            if in_work.is_empty() && !(may_be_more && has_room) {
+                break;
+            }
+            // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
+            let outcome = tokio::select! {
+                Some(outcome) = in_work.next(), if !in_work.is_empty() => outcome?,
+                due = self.store.due_filings(self.clock.now(), BATCH + tried.len()), if may_be_more && has_room => {
+                    may_be_more = false;
+                    // Each filing is tried once a pass, so that a pass ends.
+                    for queued in due?.into_iter().filter(|queued| !tried.contains(&queued.accession)) {
+                        if in_work.len() == CONCURRENT {
+                            break;
+                        }
+                        begun.push(queued.accession);
+                        in_work.push(async move { self.read_queued(watchlist, &queued).await });
                     }
-                    Outcome::Postponed => summary.n_postponed += 1,
-                    Outcome::Parked => summary.n_parked += 1,
-                    Outcome::Stopped(error) => stopped = Some(error),
+                    tried.extend(begun.drain(..));
+                    continue;
                 }
+                () = notified(wake), if !in_work.is_empty() => {
+                    may_be_more = true;
+                    continue;
+                }
+            };
+            may_be_more = true;
+            match outcome {
+                Outcome::Read { alerted, n_notices } => {
+                    summary.n_read += 1;
+                    summary.n_alerts += usize::from(alerted);
+                    summary.n_notices += n_notices;
+                }
+                Outcome::Postponed => summary.n_postponed += 1,
+                Outcome::Parked => summary.n_parked += 1,
+                Outcome::Stopped(error) => stopped = Some(error),
             }
-            drop(outcomes);
-            if let Some(error) = stopped {
-                self.tell_unreadable(watchlist).await?;
-                return Err(error);
-            }
-            queue = self.store.due_filings(now, BATCH).await?;
         }
-        summary.n_notices += self.tell_unreadable(&watchlist).await?;
-        Ok(summary)
+        summary.n_notices += self.tell_unreadable(watchlist).await?;
+        match stopped {
+            Some(error) => Err(error),
+            None => Ok(summary),
+        }
     }
 
     async fn read_queued(&self, watchlist: &Watchlist, queued: &QueuedFiling) -> anyhow::Result<Outcome> {
+        let now = self.clock.now();
+        self.store.begin_try(queued.accession, now + next_delay(queued.attempts, fastrand::u64(..))).await?;
         let read = match self.fetch_filing(queued).await {
             Ok(filing) => self.read_apart(queued, filing).await,
             Err(error) => Err(ReadFailure::Fetch(error)),
@@ -122,9 +150,9 @@ impl Watcher {
         let waited = self.clock.now() - queued.seen_at;
         match fetched {
             Err(FetchError { failure: FetchFailure::NotPublished, .. }) if waited >= INDEX_PAGE_AFTER => {
-                self.fetch_by_index_page(cik, queued).await
+                self.fetch_by_index_page(cik, queued).await.and_then(|filing| check_filing(filing, queued))
             }
-            Ok(filing) => check_accession(filing, queued),
+            Ok(filing) => check_filing(filing, queued),
             Err(error) => Err(error),
         }
     }
@@ -167,8 +195,12 @@ impl Watcher {
             tracing::warn!(%accession, "filing {accession}: {caveat}");
         }
         let read_at = self.clock.now();
-        let alert = self.build_alert(watchlist, queued, reading, read_at).await;
-        let told = recipients(&alert, &watchlist.subscriptions);
+        let alert = self.build_alert(watchlist, &with_parties(queued, reading), reading, read_at).await;
+        let mut told = recipients(&alert, &watchlist.subscriptions);
+        // Whoever was told that it could not be read is told what it says.
+        for notice in self.store.notices_of(&alert_id(accession, Purpose::NotReadable)).await? {
+            told.entry(notice.recipient).or_insert(notice.subscriptions);
+        }
         let is_alert = default_alert(&alert.events) || !told.is_empty();
         let n_notices = told.len();
         let documents = reading
@@ -261,34 +293,40 @@ impl Watcher {
     async fn handle_failure(&self, queued: &QueuedFiling, failure: ReadFailure) -> anyhow::Result<Outcome> {
         let accession = queued.accession;
         let now = self.clock.now();
-        let waited = now - queued.seen_at;
+        // Only EDGAR's own answers count towards giving up: an outage says nothing of the filing.
+        let mut refused_since = Some(queued.refused_since.unwrap_or(now));
+        let is_refused_long = refused_since.is_some_and(|since| now - since >= PUBLICATION_PATIENCE);
         let (reason, give_up) = match failure {
             ReadFailure::Fetch(FetchError { failure: FetchFailure::Budget(error), .. }) => return Err(error),
-            ReadFailure::Fetch(error)
-                if matches!(error.failure, FetchFailure::Blocked { .. } | FetchFailure::UserAgentRefused(_)) =>
-            {
-                return Ok(Outcome::Stopped(error.into()));
-            }
-            ReadFailure::Fetch(error) => {
-                let give_up = waited >= PUBLICATION_PATIENCE || matches!(error.failure, FetchFailure::TooLarge(_));
-                (error.to_string(), give_up)
-            }
+            ReadFailure::Fetch(error) => match error.failure {
+                FetchFailure::Blocked { .. } | FetchFailure::UserAgentRefused(_) => {
+                    self.store.take_back_try(accession, now).await?;
+                    return Ok(Outcome::Stopped(error.into()));
+                }
+                FetchFailure::TooLarge(_) => (error.to_string(), true),
+                FetchFailure::NotPublished | FetchFailure::Unexpected(_) => (error.to_string(), is_refused_long),
+                _ => {
+                    refused_since = None;
+                    (error.to_string(), false)
+                }
+            },
             ReadFailure::Reader(reason) => {
                 (format!("filing {accession}: {reason}"), queued.attempts + 1 >= MAX_READER_FAILURES)
             }
         };
         if give_up {
             tracing::error!(%accession, "{reason}: given up after {} tries, see status", queued.attempts + 1);
-            self.store.park_filing(accession, &reason).await?;
             let link = self.client.index_url(filing_cik(queued), accession);
             let text = format!("{reason}\n\nThe filing was not read. Open it yourself:\n{link}\n");
+            // The owner first: were the process to end in between, the filing would be tried and parked once more.
             self.tell_owner(&format!("parked:{accession}"), &format!("filing {accession} could not be read"), &text)
                 .await?;
+            self.store.park_filing(accession, &reason).await?;
             return Ok(Outcome::Parked);
         }
         let next_try_at = now + next_delay(queued.attempts, fastrand::u64(..));
         tracing::debug!(%accession, attempt = queued.attempts + 1, "{reason}, next try {}", next_try_at.format("%H:%M:%SZ"));
-        self.store.postpone_filing(accession, &reason, next_try_at).await?;
+        self.store.postpone_filing(accession, &reason, next_try_at, refused_since).await?;
         Ok(Outcome::Postponed)
     }
 
@@ -309,14 +347,28 @@ impl Watcher {
     }
 }
 
-/// EDGAR may serve the wrong file; its header tells.
-fn check_accession(filing: Filing, queued: &QueuedFiling) -> Result<Filing, FetchError> {
-    match filing.header.accession {
-        Some(found) if found != queued.accession => Err(FetchError {
-            what: format!("filing {}", queued.accession),
-            failure: FetchFailure::Unexpected(format!("its header names {found}")),
-        }),
-        _ => Ok(filing),
+/// EDGAR may serve the wrong file, or one that is not all there yet.
+fn check_filing(filing: Filing, queued: &QueuedFiling) -> Result<Filing, FetchError> {
+    let wrong = match filing.header.accession {
+        Some(found) if found != queued.accession => Some(format!("its header names {found}")),
+        _ if filing.documents.is_empty() => Some("it holds no document that can be read".to_owned()),
+        // What is cut again and again is read as far as it goes; the mail says that it was cut.
+        _ if filing.is_cut_short && queued.attempts < MAX_CUT_TRIES => Some(filing.problems.join("; ")),
+        _ => None,
+    };
+    match wrong {
+        None => Ok(filing),
+        Some(reason) => {
+            Err(FetchError { what: format!("filing {}", queued.accession), failure: FetchFailure::Unexpected(reason) })
+        }
+    }
+}
+
+/// Resolves when `wake` is notified; never where there is none.
+async fn notified(wake: Option<&Notify>) {
+    match wake {
+        Some(wake) => wake.notified().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -326,6 +378,19 @@ fn filing_cik(queued: &QueuedFiling) -> Cik {
     let first = queued.filers.first().map(|filer| filer.cik);
     // Every recorded filing has a filer; were one lost, its submitter's folder is the best guess left.
     first.or_else(submitter).unwrap_or_else(|| unreachable!("an accession number begins with a CIK"))
+}
+
+/// The filing with every party of its header among its filers: the feed may not have shown all of them.
+fn with_parties(queued: &QueuedFiling, reading: &FilingReading) -> QueuedFiling {
+    let mut queued = queued.clone();
+    for party in &reading.header.parties {
+        if let Some(cik) = party.cik
+            && !queued.filers.iter().any(|filer| filer.cik == cik)
+        {
+            queued.filers.push(Filer { cik, name: party.name.clone() });
+        }
+    }
+    queued
 }
 
 fn rows(alert: &Alert, told: BTreeMap<String, Vec<String>>) -> anyhow::Result<(AlertRow, Vec<NewNotice>)> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{PassError, Watcher};
 use crate::alert::ResolvedSubscription;
@@ -48,8 +48,11 @@ impl Watchlist {
 const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
 /// How long an alert waits to learn its issuer's ticker.
 const TICKER_PATIENCE: Duration = Duration::from_secs(5);
-/// The fact that remembers the last comparison.
+/// How soon a map that could not be had is asked for again, when nothing waits for it.
+const MAP_RETRY_INTERVAL: TimeDelta = TimeDelta::hours(1);
+/// The facts that remember the last comparison, and the last try.
 const MAP_CHECKED: &str = "ticker_map";
+const MAP_TRIED: &str = "ticker_map_tried";
 
 impl Watcher {
     /// Resolves the watchlist, asking EDGAR for its ticker map when a ticker is new or a day has passed.
@@ -61,23 +64,28 @@ impl Watcher {
         let mut pinned = self.store.pinned_tickers().await?;
         let mut unknown = Vec::new();
         if !wanted.is_empty() {
-            let unresolved = wanted.iter().any(|ticker| !pinned.iter().any(|pin| pin.ticker == *ticker));
-            let checked_at = self.store.fact(MAP_CHECKED).await?.map(|(_, at)| at);
             let now = self.clock.now();
-            let stale = checked_at.is_none_or(|at| at > now || now - at >= MAP_CHECK_INTERVAL);
-            // A ticker that the last map did not hold is asked for again only with the next one.
-            let checked_words = self.store.fact(MAP_CHECKED).await?.map(|(words, _)| words);
-            let same_words = checked_words.as_deref() == Some(&wanted.iter().cloned().collect::<Vec<_>>().join(","));
-            if stale || (unresolved && !same_words) {
+            let is_old = |at: DateTime<Utc>, limit: TimeDelta| at > now || now - at >= limit;
+            let checked = self.store.fact(MAP_CHECKED).await?;
+            let tried_at = self.store.fact(MAP_TRIED).await?.map(|(_, at)| at);
+            let mut never_looked_up = false;
+            for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
+                never_looked_up |= self.store.fact(&unknown_key(ticker)).await?.is_none();
+            }
+            let is_stale = checked.is_none_or(|(_, at)| is_old(at, MAP_CHECK_INTERVAL))
+                && tried_at.is_none_or(|at| is_old(at, MAP_RETRY_INTERVAL));
+            if never_looked_up || is_stale {
+                self.store.set_fact(MAP_TRIED, "", now).await?;
                 match self.client.ticker_map().await {
                     Ok(map) => self.compare_tickers(&map, &wanted, &pinned).await?,
-                    Err(error) if unresolved => return Err(error.into()),
-                    Err(error) => tracing::debug!("{error}: pinned tickers are kept"),
+                    // Going on would pass the filings of a ticker by that no map was ever asked for.
+                    Err(error) if never_looked_up => return Err(error.into()),
+                    Err(error) => tracing::warn!("{error}: pinned tickers are kept"),
                 }
                 pinned = self.store.pinned_tickers().await?;
             }
             for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
-                let words = self.store.fact(&format!("unknown_ticker:{ticker}")).await?.map(|(words, _)| words);
+                let words = self.store.fact(&unknown_key(ticker)).await?.map(|(words, _)| words);
                 unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
             }
         }
@@ -122,23 +130,20 @@ impl Watcher {
                         warning: None,
                     };
                     self.store.pin_ticker(&pin, now).await?;
-                    self.store.clear_fact(&format!("unknown_ticker:{ticker}")).await?;
+                    self.store.clear_fact(&unknown_key(ticker)).await?;
                 }
                 (None, None) => {
                     let words = describe_unknown(ticker, map.nearest(ticker));
-                    if self.store.set_fact(&format!("unknown_ticker:{ticker}"), &words, now).await? {
-                        tracing::error!("{words}");
-                    }
+                    self.store.set_fact(&unknown_key(ticker), &words, now).await?;
                 }
             }
         }
-        let words = wanted.iter().cloned().collect::<Vec<_>>().join(",");
-        self.store.set_fact(MAP_CHECKED, &words, now).await?;
+        self.store.set_fact(MAP_CHECKED, "", now).await?;
         Ok(())
     }
 
-    /// A ticker for a filer that is not on the watchlist by ticker: asked of the map once a day at most, and never
-    /// worth waiting for.
+    /// A ticker for a filer that is not on the watchlist by ticker: asked of the map once a day at most for each filer,
+    /// and never worth waiting for.
     pub(super) async fn ticker_of(&self, watchlist: &Watchlist, cik: Cik) -> Option<String> {
         if let Some(ticker) = watchlist.tickers.get(&cik) {
             return Some(ticker.clone());
@@ -157,6 +162,11 @@ impl Watcher {
         let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;
         ticker
     }
+}
+
+/// The fact that remembers what is to be said of a ticker that a map did not hold.
+fn unknown_key(ticker: &str) -> String {
+    format!("unknown_ticker:{ticker}")
 }
 
 /// What to say of a ticker that EDGAR's map does not hold.

@@ -52,7 +52,7 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
         (None, Purpose::NotReadable) => {
             format!("Filed, not readable yet: {} with Item 3.01 (listing notice)", alert.form)
         }
-        (None, Purpose::Reading) => "No news found".to_owned(),
+        (None, Purpose::Reading) => "Read now: no new listing notice was found in it".to_owned(),
     };
     sections.push(Section { title: String::new(), lines: overview(alert, news.first().copied()) });
     if alert.purpose == Purpose::NotReadable {

@@ -102,7 +102,7 @@ pub fn subject(alert: &Alert) -> String {
     let Some(first) = news.first() else {
         return match alert.purpose {
             Purpose::NotReadable => format!("[{issuer}] {} with Item 3.01 filed, not readable yet", alert.form),
-            Purpose::Reading => format!("[{issuer}] {} without news", alert.form),
+            Purpose::Reading => format!("[{issuer}] {} read: no new listing notice in it", alert.form),
         };
     };
     let mut subject = format!("[{issuer}] {}", event_title(first));

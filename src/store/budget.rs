@@ -23,6 +23,12 @@ pub struct BudgetState {
 
 /// A bucket that claims to be full only far in the future was written under another clock.
 const LONGEST_QUEUE: TimeDelta = TimeDelta::minutes(5);
+/// No Retry-After that is believed is longer: a block beyond that was written under another clock.
+const LONGEST_BLOCK: TimeDelta = TimeDelta::hours(25);
+
+fn is_blocked(until_micros: i64, now: DateTime<Utc>) -> bool {
+    until_micros > to_micros(now) && until_micros < to_micros(now + LONGEST_BLOCK)
+}
 
 impl RequestBudget for Store {
     /// The bucket is kept as the instant at which it is full again (the generic cell rate algorithm): a token
@@ -32,15 +38,15 @@ impl RequestBudget for Store {
             let row: (i64, i64, String, String) = sqlx::query_as(
                 "UPDATE request_budget SET
                     next_free_at = CASE
-                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN next_free_at
+                        WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN next_free_at
                         WHEN next_free_at < $1 OR next_free_at > $3 THEN $1 + $4
                         ELSE next_free_at + $4 END,
                     n_today = CASE
-                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN n_today
+                        WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN n_today
                         WHEN day = $5 THEN n_today + 1
                         ELSE 1 END,
                     day = CASE
-                        WHEN blocked_until > $1 OR refused_user_agent = $2 THEN day
+                        WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN day
                         ELSE $5 END
                  WHERE id = 1
                  RETURNING next_free_at, blocked_until, block_reason, refused_user_agent",
@@ -50,6 +56,7 @@ impl RequestBudget for Store {
             .bind(to_micros(now + LONGEST_QUEUE))
             .bind(pace.interval().num_microseconds().unwrap_or(0))
             .bind(eastern_date(now).to_string())
+            .bind(to_micros(now + LONGEST_BLOCK))
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "reserve a request"))?;
@@ -57,7 +64,7 @@ impl RequestBudget for Store {
             if refused == user_agent {
                 return Ok(Grant::UserAgentRefused);
             }
-            if blocked_until > to_micros(now) {
+            if is_blocked(blocked_until, now) {
                 return Ok(Grant::Blocked { until: from_micros(blocked_until), reason: block_reason });
             }
             let may_go_at = from_micros(next_free_at) - pace.interval() - pace.tolerance();
@@ -75,7 +82,7 @@ impl RequestBudget for Store {
             )
             .bind(to_micros(until))
             .bind(reason.to_owned())
-            .bind(to_micros(now + TimeDelta::hours(25)))
+            .bind(to_micros(now + LONGEST_BLOCK))
             .execute(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "remember a block"))?;
@@ -109,7 +116,7 @@ impl Store {
         .map_err(|error| self.failed(&error, "read the request budget"))?;
         let (blocked_until, block_reason, refused, day, n_today) = row;
         Ok(BudgetState {
-            blocked_until: (blocked_until > to_micros(now)).then(|| from_micros(blocked_until)),
+            blocked_until: is_blocked(blocked_until, now).then(|| from_micros(blocked_until)),
             block_reason,
             refused_user_agent: Some(refused).filter(|refused| !refused.is_empty()),
             n_today: if day == eastern_date(now).to_string() { n_today } else { 0 },

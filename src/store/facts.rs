@@ -37,6 +37,20 @@ impl Store {
         Ok(before.is_none_or(|(before, _)| before != value))
     }
 
+    /// The values remembered under every key that begins so, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn facts_below(&self, prefix: &str) -> anyhow::Result<Vec<String>> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT value FROM facts WHERE key >= $1 AND key < $2 ORDER BY key")
+            .bind(prefix.to_owned())
+            .bind(format!("{prefix}\u{10ffff}"))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read facts"))?;
+        Ok(rows.into_iter().map(|(value,)| value).collect())
+    }
+
     /// Forgets a value; `true` when there was one.
     ///
     /// # Errors

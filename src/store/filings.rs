@@ -98,6 +98,8 @@ pub struct QueuedFiling {
     pub items: Vec<ItemNumber>,
     /// Tries so far.
     pub attempts: u32,
+    /// Since when EDGAR has answered every try without the filing.
+    pub refused_since: Option<DateTime<Utc>>,
 }
 
 /// A document that was read.
@@ -154,7 +156,7 @@ pub struct FilingSummary {
 }
 
 /// One row for each of a filing's filers, as the queue is read.
-type QueueRow = (i64, String, String, i64, i64, String, i64, Option<i64>, Option<String>);
+type QueueRow = (i64, String, String, i64, i64, String, i64, Option<i64>, Option<i64>, Option<String>);
 
 /// Accessions looked up in one statement: a page of the feed.
 const LOOKUP: usize = 100;
@@ -194,7 +196,8 @@ impl Store {
         Ok(known)
     }
 
-    /// Writes what a pass over one query found, all at once, with what is remembered of the query. A filing that is
+    /// Writes what a pass over one query found, all at once, with what is remembered of the query and, after a whole
+    /// walk, that watched issuers have their baseline in it. A filing that is
     /// there already gains the filers it lacks; when that makes it a watched one it joins the queue.
     /// Returns how many were new and are to be read.
     ///
@@ -205,6 +208,7 @@ impl Store {
         prefix: &str,
         state: &FeedQueryState,
         filings: &[NewFiling],
+        is_whole: bool,
     ) -> anyhow::Result<usize> {
         let mut transaction = self.begin_write().await?;
         let mut n_found = 0;
@@ -212,6 +216,9 @@ impl Store {
             n_found += usize::from(self.insert_filing(&mut transaction, filing).await?);
         }
         self.write_feed_query(&mut transaction, prefix, state).await?;
+        if is_whole {
+            self.mark_baseline(&mut transaction, prefix).await?;
+        }
         self.commit(transaction).await?;
         Ok(n_found)
     }
@@ -263,7 +270,7 @@ impl Store {
     ) -> anyhow::Result<bool> {
         let done = sqlx::query(
             "UPDATE filings SET state = 'found', next_try_at = $2
-             WHERE accession = $1 AND state IN ('not_watched', 'baseline')",
+             WHERE accession = $1 AND state IN ('not_watched', 'baseline', 'parked')",
         )
         .bind(accession.as_i64())
         .bind(to_micros(now))
@@ -273,7 +280,7 @@ impl Store {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Queues filings that were recorded without being read, dated from `since` on, of these forms, for which
+    /// Queues filings that were recorded without being read, or given up, dated from `since` on, of these forms, for which
     /// `is_watched` holds. Returns how many.
     ///
     /// # Errors
@@ -289,7 +296,7 @@ impl Store {
         let rows: Vec<(i64, String, i64)> = sqlx::query_as(
             "SELECT filings.accession, filings.form, filers.cik FROM filings
              JOIN filers ON filers.accession = filings.accession
-             WHERE filings.filing_date >= $1 AND filings.state IN ('not_watched', 'baseline')",
+             WHERE filings.filing_date >= $1 AND filings.state IN ('not_watched', 'baseline', 'parked')",
         )
         .bind(since.to_string())
         .fetch_all(&mut *transaction)
@@ -311,15 +318,16 @@ impl Store {
         Ok(n_queued)
     }
 
-    /// Filings due to be read, in the order EDGAR accepted them.
+    /// Filings due to be read, in the order EDGAR accepted them. A next try hours ahead was written under a clock that
+    /// ran ahead: no delay is that long.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn due_filings(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
         self.queued(
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
-                    filers.cik, filers.name
-             FROM (SELECT * FROM filings WHERE state = 'found' AND next_try_at <= $1
+                    due.refused_since, filers.cik, filers.name
+             FROM (SELECT * FROM filings WHERE state = 'found' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
                    ORDER BY accepted_at, accession LIMIT $2) AS due
              LEFT JOIN filers ON filers.accession = due.accession
              ORDER BY due.accepted_at, due.accession, filers.cik",
@@ -337,8 +345,8 @@ impl Store {
     pub async fn unread_listing_notices(&self, before: DateTime<Utc>) -> anyhow::Result<Vec<QueuedFiling>> {
         self.queued(
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
-                    filers.cik, filers.name
-             FROM (SELECT * FROM filings WHERE state = 'found' AND seen_at <= $1 AND told_unreadable = 0
+                    due.refused_since, filers.cik, filers.name
+             FROM (SELECT * FROM filings WHERE state IN ('found', 'parked') AND seen_at <= $1 AND told_unreadable = 0
                      AND ',' || items || ',' LIKE '%,3.01,%'
                    ORDER BY accepted_at, accession LIMIT $2) AS due
              LEFT JOIN filers ON filers.accession = due.accession
@@ -363,7 +371,7 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "read the queue of filings"))?;
         let mut queue: Vec<QueuedFiling> = Vec::new();
-        for (accession, form, filing_date, accepted_at, seen_at, items, attempts, cik, name) in rows {
+        for (accession, form, filing_date, accepted_at, seen_at, items, attempts, refused_since, cik, name) in rows {
             let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
             let filer = cik.and_then(Cik::from_i64).map(|cik| Filer { cik, name: name.unwrap_or_default() });
             if let Some(last) = queue.last_mut().filter(|last| last.accession == accession) {
@@ -379,6 +387,7 @@ impl Store {
                 seen_at: from_micros(seen_at),
                 items: items.split(',').filter_map(ItemNumber::new).collect(),
                 attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                refused_since: refused_since.map(from_micros),
             });
         }
         Ok(queue)
@@ -396,7 +405,40 @@ impl Store {
         Ok(next.map(from_micros))
     }
 
-    /// Puts off a filing that could not be read.
+    /// Counts a try before it is made, so that a filing which kills the process is not the first one tried again.
+    ///
+    /// # Errors
+    /// When the store cannot be written: then nothing is to be tried.
+    pub async fn begin_try(&self, accession: AccessionNumber, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET attempts = attempts + 1, next_try_at = $2 WHERE accession = $1 AND state = 'found'",
+        )
+        .bind(accession.as_i64())
+        .bind(to_micros(next_try_at))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "begin to read a filing"))?;
+        Ok(())
+    }
+
+    /// Takes back a try that was not made, since all asking has stopped.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn take_back_try(&self, accession: AccessionNumber, now: DateTime<Utc>) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET attempts = attempts - 1, next_try_at = $2 WHERE accession = $1 AND state = 'found'",
+        )
+        .bind(accession.as_i64())
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "put a filing back"))?;
+        Ok(())
+    }
+
+    /// Notes why a filing could not be read. `refused_since` is when EDGAR first answered without it, `None` after an
+    /// outage.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -405,14 +447,16 @@ impl Store {
         accession: AccessionNumber,
         reason: &str,
         next_try_at: DateTime<Utc>,
+        refused_since: Option<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE filings SET attempts = attempts + 1, last_error = $2, next_try_at = $3
+            "UPDATE filings SET last_error = $2, next_try_at = $3, refused_since = $4
              WHERE accession = $1 AND state = 'found'",
         )
         .bind(accession.as_i64())
         .bind(reason.to_owned())
         .bind(to_micros(next_try_at))
+        .bind(refused_since.map(to_micros))
         .execute(&self.pool)
         .await
         .map_err(|error| self.failed(&error, "postpone a filing"))?;
@@ -425,7 +469,7 @@ impl Store {
     /// When the store cannot be written.
     pub async fn park_filing(&self, accession: AccessionNumber, reason: &str) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE filings SET state = 'parked', attempts = attempts + 1, last_error = $2, next_try_at = NULL
+            "UPDATE filings SET state = 'parked', last_error = $2, next_try_at = NULL
              WHERE accession = $1 AND state = 'found'",
         )
         .bind(accession.as_i64())
@@ -444,7 +488,7 @@ impl Store {
     pub async fn record_reading(&self, reading: &ReadFiling) -> anyhow::Result<bool> {
         let mut transaction = self.begin_write().await?;
         let done = sqlx::query(
-            "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL, attempts = attempts + 1,
+            "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL,
                     read_at = $2, classifier_version = $3
              WHERE accession = $1 AND state = 'found'",
         )
@@ -477,7 +521,7 @@ impl Store {
     pub async fn record_unreadable(&self, alert: &AlertRow, notices: &[NewNotice]) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
         let done = sqlx::query(
-            "UPDATE filings SET told_unreadable = 1 WHERE accession = $1 AND told_unreadable = 0 AND state = 'found'",
+            "UPDATE filings SET told_unreadable = 1 WHERE accession = $1 AND told_unreadable = 0 AND state IN ('found', 'parked')",
         )
         .bind(alert.accession.as_i64())
         .execute(&mut *transaction)

@@ -127,7 +127,7 @@ impl Store {
     /// The size of the store on disk, the write-ahead log included.
     pub fn size_bytes(&self) -> u64 {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        size(&self.path) + size(&self.path.with_extension("db-wal"))
+        size(&self.path) + size(&beside(&self.path, "-wal"))
     }
 
     /// Writes a copy of the whole store to a file that does not exist yet.
@@ -189,7 +189,7 @@ pub struct StoreLock {
 /// # Errors
 /// When the lock file cannot be made.
 pub fn try_lock(store_url: &Url) -> anyhow::Result<Option<StoreLock>> {
-    let path = store_path(store_url).with_extension("lock");
+    let path = beside(&store_path(store_url), ".lock");
     prepare_folder(&path)?;
     let file = std::fs::OpenOptions::new()
         .create(true)
@@ -215,6 +215,13 @@ async fn prepare_connection(connection: &mut AnyConnection) -> Result<(), sqlx::
         sqlx::raw_sql(pragma).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// The file's name with something added.
+fn beside(path: &Path, added: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(added);
+    PathBuf::from(name)
 }
 
 fn store_path(url: &Url) -> PathBuf {

@@ -240,25 +240,36 @@ impl Store {
         Ok(id)
     }
 
-    /// Puts a finished mail in the outbox: one to the owner, which carries no notice.
+    /// Puts a finished mail in the outbox, one that carries no notice, and remembers `fact` with it. Nothing is done
+    /// where that fact is remembered already.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn enqueue_mail(
+    /// When the store cannot be written; nothing is written then.
+    pub async fn enqueue_mail_once(
         &self,
+        fact: &str,
         message_id: &str,
         recipient: &str,
         subject: &str,
         bytes: Vec<u8>,
         now: DateTime<Utc>,
-    ) -> anyhow::Result<i64> {
+    ) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
-        let id = self.insert_message(&mut transaction, message_id, recipient, subject, now, Some(bytes)).await?;
-        self.commit(transaction).await?;
-        Ok(id)
+        let done = sqlx::query("INSERT INTO facts (key, value, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING")
+            .bind(fact.to_owned())
+            .bind(subject.to_owned())
+            .bind(to_micros(now))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "remember that the owner was told"))?;
+        if done.rows_affected() > 0 {
+            self.insert_message(&mut transaction, message_id, recipient, subject, now, Some(bytes)).await?;
+        }
+        self.commit(transaction).await
     }
 
-    /// Messages whose time has come, in the order they were put in.
+    /// Messages whose time has come, in the order they were put in. A next try hours ahead was written under a clock
+    /// that ran ahead: no delay is that long.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -267,7 +278,8 @@ impl Store {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT due.id, due.message_id, due.recipient, due.created_at, due.attempts, due.bytes,
                     notices.alert, notices.subscriptions
-             FROM (SELECT * FROM messages WHERE state = 'waiting' AND next_try_at <= $1 ORDER BY id LIMIT $2) AS due
+             FROM (SELECT * FROM messages WHERE state = 'waiting' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
+                   ORDER BY id LIMIT $2) AS due
              LEFT JOIN notices ON notices.message = due.id
              ORDER BY due.id",
         )
@@ -279,7 +291,10 @@ impl Store {
         rows.into_iter()
             .map(|(id, message_id, recipient, created_at, attempts, bytes, alert, subscriptions)| {
                 let notice = match (alert, subscriptions) {
-                    (Some(alert), Some(subscriptions)) => Some((alert, serde_json::from_str(&subscriptions)?)),
+                    // Names that cannot be read cost the mail its last line, not the mail.
+                    (Some(alert), Some(subscriptions)) => {
+                        Some((alert, serde_json::from_str(&subscriptions).unwrap_or_default()))
+                    }
                     _ => None,
                 };
                 Ok(DueMessage {
@@ -321,13 +336,30 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a message off after a temporary failure.
+    /// Counts an attempt before it is made and sets the time of the next. A mail goes out only when this is on disk:
+    /// a store that cannot be written must not send the same mail again and again.
+    ///
+    /// # Errors
+    /// When the store cannot be written: then nothing is to be sent.
+    pub async fn begin_attempt(&self, id: i64, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE messages SET attempts = attempts + 1, next_try_at = $2 WHERE id = $1 AND state = 'waiting'",
+        )
+        .bind(id)
+        .bind(to_micros(next_try_at))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "begin an attempt"))?;
+        Ok(())
+    }
+
+    /// Notes the reason of a temporary failure and when the message is tried next.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn postpone_message(&self, id: i64, reply: &str, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE messages SET attempts = attempts + 1, last_reply = $2, next_try_at = $3
+            "UPDATE messages SET last_reply = $2, next_try_at = $3
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
@@ -352,7 +384,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE messages SET attempts = attempts + 1, state = $2, last_reply = $3, final_at = $4,
+            "UPDATE messages SET state = $2, last_reply = $3, final_at = $4,
                     bytes = CASE WHEN $2 = 'set_aside' THEN bytes ELSE NULL END
              WHERE id = $1 AND state = 'waiting'",
         )

@@ -12,8 +12,8 @@ pub struct Watched {
     pub key: String,
     /// Filings dated before are no news.
     pub since_date: NaiveDate,
-    /// Whether a whole pass has recorded what was in the feed when watching began.
-    pub has_baseline: bool,
+    /// The queries of which a whole walk has recorded what was there when watching began.
+    pub baselines: Vec<String>,
 }
 
 /// A ticker that was resolved once and keeps its CIK.
@@ -31,7 +31,8 @@ pub struct PinnedTicker {
 
 impl Store {
     /// Brings the list of watched issuers in line with the configuration. A new one is watched from `today` on, one
-    /// that left is forgotten, so that it begins afresh if it comes back.
+    /// that left is forgotten, so that it begins afresh if it comes back. An issuer that goes from being watched with
+    /// all others to being watched by name, or the other way, is not new.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -41,21 +42,36 @@ impl Store {
             .fetch_all(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "read the watched issuers"))?;
-        for (key,) in before.iter().filter(|(key,)| !keys.contains(key)) {
+        let is_known = |key: &str| before.iter().any(|(known,)| known == key);
+        for key in keys.iter().filter(|key| !is_known(key)) {
+            for statement in [
+                "INSERT INTO watched (key, since_date)
+                 VALUES ($1, COALESCE((SELECT since_date FROM watched WHERE key = '*'), $2))",
+                "INSERT INTO baselines (key, prefix) SELECT $1, prefix FROM baselines WHERE key = '*' AND $2 = $2",
+            ] {
+                sqlx::query(statement)
+                    .bind(key.clone())
+                    .bind(today.to_string())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(|error| self.failed(&error, "add a watched issuer"))?;
+            }
+        }
+        // While all are watched, those watched by name before keep the earlier day they were watched from.
+        let all = keys.iter().any(|key| key == "*");
+        for (key,) in before.iter().filter(|(key,)| !all && !keys.contains(key)) {
             sqlx::query("DELETE FROM watched WHERE key = $1")
                 .bind(key.clone())
                 .execute(&mut *transaction)
                 .await
                 .map_err(|error| self.failed(&error, "forget a watched issuer"))?;
         }
-        for key in keys {
-            sqlx::query("INSERT INTO watched (key, since_date) VALUES ($1, $2) ON CONFLICT (key) DO NOTHING")
-                .bind(key.clone())
-                .bind(today.to_string())
-                .execute(&mut *transaction)
-                .await
-                .map_err(|error| self.failed(&error, "add a watched issuer"))?;
-        }
+        // A day that lies ahead was written under a clock that ran ahead.
+        sqlx::query("UPDATE watched SET since_date = $1 WHERE since_date > $1")
+            .bind(today.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "mend the watched issuers"))?;
         self.commit(transaction).await?;
         self.watched().await
     }
@@ -64,29 +80,28 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn watch_since(&self, since: NaiveDate, now: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
-            "UPDATE watched SET baseline_at = $2,
-                since_date = CASE WHEN since_date < $1 THEN since_date ELSE $1 END",
-        )
-        .bind(since.to_string())
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "look back"))?;
-        Ok(())
+    pub async fn watch_since(&self, since: NaiveDate, prefixes: &[String]) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        sqlx::query("UPDATE watched SET since_date = $1 WHERE since_date > $1")
+            .bind(since.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "look back"))?;
+        for prefix in prefixes {
+            self.mark_baseline(&mut transaction, prefix).await?;
+        }
+        self.commit(transaction).await
     }
 
-    /// Marks that a whole pass has recorded what was in the feed.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn mark_baseline(&self, now: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query("UPDATE watched SET baseline_at = $1 WHERE baseline_at IS NULL")
-            .bind(to_micros(now))
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "mark the baseline"))?;
+    /// Marks that a whole walk over a query has recorded what was there.
+    pub(super) async fn mark_baseline(&self, connection: &mut sqlx::AnyConnection, prefix: &str) -> anyhow::Result<()> {
+        sqlx::query(
+            "INSERT INTO baselines (key, prefix) SELECT key, $1 FROM watched WHERE true ON CONFLICT DO NOTHING",
+        )
+        .bind(prefix.to_owned())
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "mark the baseline"))?;
         Ok(())
     }
 
@@ -95,19 +110,24 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn watched(&self) -> anyhow::Result<Vec<Watched>> {
-        let rows: Vec<(String, String, Option<i64>)> =
-            sqlx::query_as("SELECT key, since_date, baseline_at FROM watched ORDER BY key")
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|error| self.failed(&error, "read the watched issuers"))?;
-        Ok(rows
-            .into_iter()
-            .map(|(key, since_date, baseline_at)| Watched {
-                key,
-                since_date: since_date.parse().unwrap_or_default(),
-                has_baseline: baseline_at.is_some(),
-            })
-            .collect())
+        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT watched.key, watched.since_date, baselines.prefix FROM watched
+             LEFT JOIN baselines ON baselines.key = watched.key ORDER BY watched.key",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the watched issuers"))?;
+        let mut watched: Vec<Watched> = Vec::new();
+        for (key, since_date, prefix) in rows {
+            if watched.last().is_none_or(|last| last.key != key) {
+                let since_date = since_date.parse().unwrap_or_default();
+                watched.push(Watched { key, since_date, baselines: Vec::new() });
+            }
+            if let Some(last) = watched.last_mut() {
+                last.baselines.extend(prefix);
+            }
+        }
+        Ok(watched)
     }
 
     /// Every pinned ticker.

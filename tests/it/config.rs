@@ -127,7 +127,7 @@ fn each_fault_has_its_message() {
     check_added("[poll]\ninterval = \"0s\"\n", "config.toml: poll.interval: expected at least 1s, found \"0s\"");
     check_added(
         "[store]\nurl = \"mysql://u:secret@host/db\"\n",
-        "config.toml: store.url: expected sqlite:///path/to/state.db, found \"mysql://u:***@host/db\"",
+        "config.toml: store.url: expected sqlite:///path/to/state.db, found \"mysql://***@host/db\"",
     );
     check_added(
         "transport = \"pigeon\"\n",
@@ -178,6 +178,16 @@ fn a_password_in_the_clear_may_stay_on_this_machine() {
         let smtp = format!("[mail.smtp]\nhost = \"{host}\"\nusername = \"me\"\npassword_file = \"secret\"\n");
         assert_eq!(faults(&format!("{GOOD}{smtp}")), Vec::<String>::new(), "{host}");
     }
+}
+
+#[test]
+fn secrets_in_urls_are_refused_and_never_printed() {
+    for url in ["http://:hunter2@localhost:1/", "ftp://u:hunter2@host", "http://u:hunter2@h:54x2/"] {
+        let fault = faults(&GOOD.replacen("[edgar]\n", &format!("[edgar]\nwww_url = \"{url}\"\n"), 1)).join("");
+        assert!(fault.starts_with("config.toml: edgar.www_url: ") && !fault.contains("hunter2"), "{fault}");
+    }
+    let fault = faults(&format!("{GOOD}[store]\nurl = \"postgres://u:hunter2@h:54x2/db\"\n")).join("");
+    assert!(!fault.is_empty() && !fault.contains("hunter2"), "{fault}");
 }
 
 #[test]

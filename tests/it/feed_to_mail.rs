@@ -178,7 +178,7 @@ async fn a_filing_never_published_is_parked_after_a_day_and_the_owner_is_told() 
     assert_eq!(subjects, [format!("[edgar-watch] filing {} could not be read", filing.accession())]);
     let before = desk.edgar.asked().len();
     desk.clock.advance(Duration::from_secs(3600));
-    desk.watcher.read_pass().await.expect("nothing to read");
+    desk.watcher.read_pass(None).await.expect("nothing to read");
     assert_eq!(desk.edgar.asked().len(), before, "a parked filing is not asked for");
 }
 

@@ -79,7 +79,7 @@ async fn a_folder_that_may_not_be_written_is_named_and_is_75() {
     let output = run_once(&config, is_root().then_some(65534)).await;
     std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("rights");
     assert_eq!(output.status.code(), Some(75));
-    let path = folder.path().join("state.lock");
+    let path = folder.path().join("state.db.lock");
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
         format!("edgar-watch: lock file {}: Permission denied (os error 13)\n", path.display())
@@ -143,7 +143,7 @@ async fn state_survives_a_restart() {
     desk.clock.advance(std::time::Duration::from_secs(10));
     desk.watcher.poll(None).await.expect("a poll");
     desk.restart().await;
-    desk.watcher.read().await.expect("a reading");
+    desk.watcher.read(None).await.expect("a reading");
     desk.restart().await;
     desk.watcher.deliver().await.expect("a delivery");
     desk.restart().await;

@@ -12,6 +12,7 @@ CREATE TABLE filings (
     next_try_at        INTEGER,                     -- found only
     attempts           INTEGER NOT NULL DEFAULT 0,
     last_error         TEXT,
+    refused_since      INTEGER,                     -- since when EDGAR has answered every try without the filing
     read_at            INTEGER,
     classifier_version INTEGER,
     told_unreadable    INTEGER NOT NULL DEFAULT 0
@@ -114,9 +115,15 @@ CREATE TABLE feed_queries (
 
 CREATE TABLE watched (
     key         TEXT PRIMARY KEY,                   -- '*' or a CIK
-    since_date  TEXT NOT NULL,                      -- only filings dated from then on are news
-    baseline_at INTEGER                             -- null until a whole pass has recorded what was there already
+    since_date  TEXT NOT NULL                       -- only filings dated from then on are news
 ) STRICT;
+
+-- Which watched issuers have a baseline in which query: a whole walk has recorded what was there already.
+CREATE TABLE baselines (
+    key    TEXT NOT NULL REFERENCES watched (key) ON DELETE CASCADE,
+    prefix TEXT NOT NULL,
+    PRIMARY KEY (key, prefix)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE tickers (
     ticker      TEXT PRIMARY KEY,
