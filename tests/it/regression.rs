@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use edgar_watch::demo::edgar::{Archive, Asked, page, respond};
+use edgar_watch::passes::PassError;
 
-use crate::support::Desk;
 use crate::support::filings::{TestFiling, archive};
+use crate::support::{Desk, DeskPlan};
 
 /// A Thursday noon in New York.
 const NOON: &str = "2026-03-19T16:00:00Z";
@@ -80,4 +81,102 @@ async fn evening_filings_that_come_to_light_late_in_the_morning_are_found() {
     desk.clock.set("2026-03-19T15:30:00Z");
     let summary = desk.watcher.poll_pass(None).await.expect("a pass within the hour");
     assert_eq!(summary.n_found, 1);
+}
+
+/// The issuer was watched before the change and after it: what it filed in between is news.
+#[tokio::test]
+async fn a_watchlist_that_grows_to_everything_swallows_nothing() {
+    let by_name = DeskPlan { issuers: "[\"9993001\"]", ..DeskPlan::default() };
+    let mut desk = by_name.open(archive(&ordinary(1..3, "2026-03-19T13:00:00Z")), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    let mut new = TestFiling::determination(9, "2026-03-19T16:05:00Z");
+    new.cik = 9_993_001;
+    desk.edgar.change(|archive| new.publish(archive));
+    let everything = DeskPlan::default().text(&desk.edgar.url());
+    let settings = edgar_watch::config::parse(&everything, "test", desk.folder.path());
+    desk.settings = std::sync::Arc::new(settings.expect("a configuration"));
+    desk.restart().await;
+    desk.watcher.cycle(None).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_query_that_fails_from_the_start_silences_no_other() {
+    let plan = DeskPlan { forms: "[\"8-K\", \"8-K/A\", \"6-K\"]", ..DeskPlan::default() };
+    let desk = plan.open(archive(&ordinary(1..3, "2026-03-19T13:00:00Z")), NOON).await;
+    desk.edgar.script(|asked, _| {
+        asked.target.contains("type=6-K").then(|| page(StatusCode::INTERNAL_SERVER_ERROR, "not now"))
+    });
+    let summary = desk.watcher.poll(None).await.expect("the other query is well");
+    assert_eq!(summary.outage.as_deref(), Some("fetch feed \"getcurrent 6-K\" from 0: HTTP 500"));
+    desk.edgar.change(|archive| TestFiling::determination(9, "2026-03-19T16:05:00Z").publish(archive));
+    let error = desk.watcher.cycle(None).await.expect_err("the exit code tells of the other query");
+    assert!(matches!(error, PassError::Outage(_)));
+    assert_eq!(desk.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_of_days_parks_nothing() {
+    let desk = Desk::open(Archive::default(), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    let filing = TestFiling::determination(9, "2026-03-19T16:05:00Z");
+    desk.edgar.change(|archive| filing.announce(archive));
+    desk.watcher.cycle(None).await.expect("not published yet");
+    desk.edgar.script(|asked, _| {
+        asked.target.starts_with("/Archives").then(|| page(StatusCode::BAD_GATEWAY, "down for the weekend"))
+    });
+    for _ in 0..3 {
+        desk.clock.advance(Duration::from_secs(20 * 3600));
+        desk.watcher.cycle(None).await.expect("a cycle");
+    }
+    desk.edgar.unscript();
+    desk.edgar
+        .change(|archive| archive.add_submission(filing.cik(), filing.accession(), filing.submission().as_bytes()));
+    desk.clock.advance(Duration::from_secs(3600));
+    desk.watcher.cycle(None).await.expect("well again");
+    let subjects = desk.subjects();
+    assert!(subjects.iter().any(|subject| subject.contains("staff determination")), "{subjects:?}");
+}
+
+#[tokio::test]
+async fn a_submission_without_documents_is_tried_again() {
+    let desk = Desk::open(Archive::default(), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    let filing = TestFiling::determination(9, "2026-03-19T16:05:00Z");
+    let whole = filing.submission();
+    let header = whole.split("<DOCUMENT>").next().expect("a header").to_owned();
+    desk.edgar.change(|archive| {
+        filing.announce(archive);
+        archive.add_submission(filing.cik(), filing.accession(), header.as_bytes());
+    });
+    desk.clock.advance(Duration::from_secs(10));
+    desk.watcher.cycle(None).await.expect("a cycle");
+    desk.edgar.change(|archive| archive.add_submission(filing.cik(), filing.accession(), whole.as_bytes()));
+    desk.clock.advance(Duration::from_secs(10));
+    desk.watcher.cycle(None).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn an_address_spelled_in_two_ways_gets_one_mail() {
+    let twice = "[[subscription]]\nemail = \"desk@example.com\"\n[[subscription]]\nemail = \"Desk@example.com\"\n";
+    let plan = DeskPlan { subscriptions: twice, ..DeskPlan::default() };
+    let desk = plan.open(Archive::default(), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    desk.edgar.change(|archive| TestFiling::determination(9, "2026-03-19T16:05:00Z").publish(archive));
+    desk.clock.advance(Duration::from_secs(10));
+    desk.watcher.poll(None).await.expect("a poll");
+    let summary = desk.watcher.read(None).await.expect("a reading");
+    assert_eq!(summary.n_notices, 1);
+}
+
+#[test]
+fn a_line_that_begins_with_begin_is_not_always_uuencode() {
+    let text = TestFiling::determination(9, "2026-03-19T16:05:00Z").submission();
+    let text = text.replace("On March", "begin 120\nbegin 644 letter.\n\nOn March");
+    let mut reader = edgar_watch::edgar::filing::FilingReader::default();
+    reader.feed(text.as_bytes());
+    let filing = reader.finish().expect("a submission");
+    let body = String::from_utf8_lossy(&filing.documents[0].body).into_owned();
+    assert!(body.contains("begin 644 letter.\n\nOn March"), "{body}");
 }
