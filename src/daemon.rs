@@ -20,6 +20,8 @@ use crate::store::{Store, try_lock};
 /// put something in.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
+/// The longest wait after a poll that failed: when EDGAR comes back, so does this.
+const LONGEST_POLL_DELAY: Duration = Duration::from_secs(60);
 /// How long the step in hand may take once asked to stop; a little less than the unit's TimeoutStopSec.
 const STOP_PATIENCE: Duration = Duration::from_secs(12);
 
@@ -134,7 +136,10 @@ async fn poll_loop(
                 }
                 poll_interval(&watcher)
             }
-            Err(error) => poll_interval(&watcher).max(troubles.note(&error)).max(blocked_for(&watcher).await),
+            Err(error) => {
+                let delay = troubles.note(&error).min(LONGEST_POLL_DELAY);
+                poll_interval(&watcher).max(delay).max(blocked_for(&watcher).await)
+            }
         };
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();

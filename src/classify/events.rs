@@ -31,6 +31,19 @@ struct Group {
 }
 
 impl Group {
+    /// A group of one act without a date.
+    fn undated(index: usize, act: &Act) -> Self {
+        Self {
+            kind: act.kind,
+            exchange: act.exchange,
+            received: None,
+            dated: None,
+            status: act.status,
+            reason: act.reason,
+            acts: vec![index],
+        }
+    }
+
     fn date(&self) -> Option<NaiveDate> {
         self.received.or(self.dated)
     }
@@ -215,15 +228,7 @@ fn join_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec<Group>) ->
                 }
                 group.acts.push(index);
             }
-            None => groups.push(Group {
-                kind: act.kind,
-                exchange: act.exchange,
-                received: None,
-                dated: None,
-                status: act.status,
-                reason: act.reason,
-                acts: vec![index],
-            }),
+            None => groups.push(Group::undated(index, act)),
         }
     }
     drop_weak_undated(sentences, acts, groups);
@@ -798,15 +803,7 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
     }
     if let Some((index, act)) = company(EventKind::Anticipated).next().filter(|_| !new_letter) {
         let core = BTreeSet::from([act.sentence]);
-        let group = Group {
-            kind: act.kind,
-            exchange: act.exchange,
-            received: None,
-            dated: None,
-            status: act.status,
-            reason: act.reason,
-            acts: vec![index],
-        };
+        let group = Group::undated(index, act);
         let (rules, mut bases) = builder.rules_and_bases(&group, &core, &[]);
         if bases.is_empty() {
             bases = builder.document_bases(act.exchange);

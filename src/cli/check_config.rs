@@ -73,10 +73,10 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
 }
 
 /// Feed requests on a business day: one for each query and poll, sixteen hours fast and eight slow.
-fn daily(settings: &Settings) -> u64 {
+fn daily(settings: &Settings) -> u128 {
     let poll = settings.poll;
-    let polls = |hours: u64, interval: std::time::Duration| hours * 3600 / interval.as_secs().max(1);
-    let n_queries = feed_prefixes(&settings.watch.forms).len() as u64;
+    let polls = |hours: u128, interval: std::time::Duration| hours * 3_600_000 / interval.as_millis().max(1);
+    let n_queries = feed_prefixes(&settings.watch.forms).len() as u128;
     n_queries * (polls(16, poll.interval) + polls(8, poll.off_hours_interval))
 }
 

@@ -145,6 +145,9 @@ impl Settings {
     }
 }
 
+/// Polls closer together than this help nobody; the request budget holds them back anyway.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Collects faults, so that one run shows all of them.
 struct Checker<'a> {
     folder: &'a Path,
@@ -230,12 +233,12 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         forms: check_forms(&mut checker, raw.watch.forms.as_deref()),
     };
     let poll = PollSettings {
-        interval: checker.duration("poll.interval", raw.poll.interval.as_deref(), "10s", Duration::from_secs(1)),
+        interval: checker.duration("poll.interval", raw.poll.interval.as_deref(), "10s", SHORTEST_INTERVAL),
         off_hours_interval: checker.duration(
             "poll.off_hours_interval",
             raw.poll.off_hours_interval.as_deref(),
             "10m",
-            Duration::from_secs(1),
+            SHORTEST_INTERVAL,
         ),
     };
     let store_url = check_store(&mut checker, raw.store.url.as_deref());

@@ -12,9 +12,9 @@ pub const BLOCK_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const LONGEST_RETRY_AFTER: TimeDelta = TimeDelta::hours(24);
 
 const FIRST_DELAY_MS: i64 = 2_000;
-const LONGEST_DELAY_MS: i64 = 15 * 60 * 1_000;
+const LONGEST_DELAY_MS: i64 = 5 * 60 * 1_000;
 
-/// The delay before try `attempt + 1`: doubling from two seconds to fifteen minutes, shortened by up to a quarter
+/// The delay before try `attempt + 1`: doubling from two seconds to five minutes, shortened by up to a quarter
 /// so that what failed together does not come back together. `chance` is taken modulo its range.
 pub fn next_delay(attempt: u32, chance: u64) -> TimeDelta {
     let doubled = FIRST_DELAY_MS.saturating_mul(1_i64 << attempt.min(20)).min(LONGEST_DELAY_MS);
@@ -38,10 +38,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_grow_to_fifteen_minutes_and_no_further() {
+    fn delays_grow_to_five_minutes_and_no_further() {
         let delays: Vec<i64> = (0..12).map(|attempt| next_delay(attempt, 0).num_seconds()).collect();
-        assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]);
-        assert_eq!(next_delay(u32::MAX, 0).num_seconds(), 900);
+        assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]);
+        assert_eq!(next_delay(u32::MAX, 0).num_seconds(), 300);
     }
 
     #[test]

@@ -157,6 +157,12 @@ impl Walk<'_> {
             let exact = client.feed_page(form.as_str(), 0).await?;
             self.extend_to(&mut page, &exact).await?;
             complete = holds_all_of(&page, &exact);
+            if !complete {
+                // What was accepted between the two requests stands in the second only.
+                page = client.feed_page(self.prefix, 0).await?;
+                self.extend_to(&mut page, &exact).await?;
+                complete = holds_all_of(&page, &exact);
+            }
         }
         if honoured && complete {
             return Ok(Some(self.prefix.to_owned()));

@@ -124,7 +124,7 @@ fn each_fault_has_its_message() {
         "[poll]\ninterval = \"soon\"\n",
         "config.toml: poll.interval: expected a duration such as \"60s\", found \"soon\"",
     );
-    check_added("[poll]\ninterval = \"0s\"\n", "config.toml: poll.interval: expected at least 1s, found \"0s\"");
+    check_added("[poll]\ninterval = \"0s\"\n", "config.toml: poll.interval: expected at least 100ms, found \"0s\"");
     check_added(
         "[store]\nurl = \"mysql://u:secret@host/db\"\n",
         "config.toml: store.url: expected sqlite:///path/to/state.db, found \"mysql://***@host/db\"",
