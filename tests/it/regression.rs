@@ -180,3 +180,40 @@ fn a_line_that_begins_with_begin_is_not_always_uuencode() {
     let body = String::from_utf8_lossy(&filing.documents[0].body).into_owned();
     assert!(body.contains("begin 644 letter.\n\nOn March"), "{body}");
 }
+
+/// The first filing's text never ends; the second is found while it is being fetched.
+#[tokio::test]
+async fn a_filing_that_takes_long_holds_up_no_newer_one() {
+    let desk = Desk::open(Archive::default(), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    let slow = TestFiling::ordinary(8, "2026-03-19T16:05:00Z");
+    let slow_file = format!("{}.txt", slow.accession());
+    desk.edgar.change(|archive| slow.announce(archive));
+    let endless = slow_file.clone();
+    desk.edgar.script(move |asked, _| {
+        asked.target.ends_with(&endless).then(|| {
+            let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+            axum::http::Response::new(axum::body::Body::from_stream(never))
+        })
+    });
+    desk.clock.advance(Duration::from_secs(10));
+    desk.watcher.poll(None).await.expect("a poll");
+
+    let wake = tokio::sync::Notify::new();
+    let meanwhile = async {
+        while !desk.edgar.asked().iter().any(|asked| asked.target.ends_with(&slow_file)) {
+            tokio::task::yield_now().await;
+        }
+        desk.edgar.change(|archive| TestFiling::determination(9, "2026-03-19T16:05:10Z").publish(archive));
+        desk.clock.advance(Duration::from_secs(10));
+        desk.watcher.poll(None).await.expect("a poll");
+        wake.notify_one();
+        while desk.watcher.store.count_messages().await.expect("the outbox").waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = desk.watcher.read_pass(Some(&wake)) => panic!("the slow filing has no end: {ended:?}"),
+        () = meanwhile => {}
+    }
+}
