@@ -68,6 +68,14 @@ impl From<Cik> for String {
 }
 
 /// Names one submission: `0001193125-25-120935`. The first ten digits are whoever submitted it, often a filing agent.
+///
+/// ```
+/// use edgar_watch::edgar::ids::AccessionNumber;
+///
+/// let accession: AccessionNumber = "0001193125-25-120935".parse()?;
+/// assert_eq!(accession.without_dashes(), "000119312525120935");
+/// # Ok::<(), edgar_watch::edgar::ids::ParseIdError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AccessionNumber(u64);
