@@ -235,7 +235,12 @@ fn undated_act(index: usize, sentence: &Reading) -> Option<Act> {
     }
     let clause = 0..sentence.text.len();
     let (kind, pattern) = kind_of(sentence, &clause)?;
-    Some(Act {
+    Some(without_date(index, sentence, clause, kind, pattern))
+}
+
+/// An act that bears no day; whether it is new is judged later, with the others.
+fn without_date(index: usize, sentence: &Reading, clause: Range<usize>, kind: EventKind, pattern: &'static str) -> Act {
+    Act {
         sentence: index,
         clause,
         kind,
@@ -245,7 +250,7 @@ fn undated_act(index: usize, sentence: &Reading) -> Option<Act> {
         status: EventStatus::New,
         reason: "",
         pattern,
-    })
+    }
 }
 
 /// What the company itself does or expects: hearing requests, withdrawals, expected notices.
@@ -253,17 +258,7 @@ fn company_acts(index: usize, sentence: &Reading, reference: Option<NaiveDate>) 
     if sentence.zone == Zone::ForwardLooking || sentence.has(Signal::Negated) {
         return Vec::new();
     }
-    let act = |kind: EventKind, cue: &Cue| Act {
-        sentence: index,
-        clause: cue.start..cue.end,
-        kind,
-        exchange: sentence.exchange,
-        date: None,
-        dated: false,
-        status: EventStatus::New,
-        reason: "",
-        pattern: cue.name,
-    };
+    let act = |kind: EventKind, cue: &Cue| without_date(index, sentence, cue.start..cue.end, kind, cue.name);
     let find = |signal: Signal| sentence.cues.iter().find(|c| c.signal == signal);
     let mut acts = Vec::new();
     if let Some(cue) =

@@ -42,7 +42,7 @@ impl Watcher {
                 match &summary.outage {
                     Some(outage) => self.store.set_fact(LAST_POLL_ERROR, outage, now).await?,
                     None => self.store.clear_fact(LAST_POLL_ERROR).await?,
-                };
+                }
                 for unknown in &summary.unknown_tickers {
                     let text = format!("{unknown}\n\nIts filings are not watched until this is mended.\n");
                     self.tell_owner(unknown, "a ticker is not known", &text).await?;

@@ -170,7 +170,7 @@ impl Watcher {
     /// # Errors
     /// When the store fails.
     pub async fn owner_matter_settled(&self, matter: &str) -> anyhow::Result<()> {
-        self.store.clear_fact(&owner_key(matter)).await.map(drop)
+        self.store.clear_fact(&owner_key(matter)).await
     }
 }
 

@@ -18,12 +18,11 @@ impl Store {
         Ok(row.map(|(value, at)| (value, from_micros(at))))
     }
 
-    /// Remembers a value; `true` when it differs from what was remembered.
+    /// Remembers a value.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn set_fact(&self, key: &str, value: &str, now: DateTime<Utc>) -> anyhow::Result<bool> {
-        let before = self.fact(key).await?;
+    pub async fn set_fact(&self, key: &str, value: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
         sqlx::query(
             "INSERT INTO facts (key, value, at) VALUES ($1, $2, $3)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at",
@@ -34,7 +33,7 @@ impl Store {
         .execute(&self.pool)
         .await
         .map_err(|error| self.failed(&error, "write fact"))?;
-        Ok(before.is_none_or(|(before, _)| before != value))
+        Ok(())
     }
 
     /// The values remembered under every key that begins so, in the order of their keys.
@@ -51,16 +50,16 @@ impl Store {
         Ok(rows.into_iter().map(|(value,)| value).collect())
     }
 
-    /// Forgets a value; `true` when there was one.
+    /// Forgets a value, if there is one.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn clear_fact(&self, key: &str) -> anyhow::Result<bool> {
-        let done = sqlx::query("DELETE FROM facts WHERE key = $1")
+    pub async fn clear_fact(&self, key: &str) -> anyhow::Result<()> {
+        sqlx::query("DELETE FROM facts WHERE key = $1")
             .bind(key.to_owned())
             .execute(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "forget fact"))?;
-        Ok(done.rows_affected() > 0)
+        Ok(())
     }
 }
