@@ -4,52 +4,11 @@ use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 use regex::Regex;
-use serde::Serialize;
 
 use super::dates::{head, tail};
 use super::sentences::{Reading, Role, RoleDate};
-use super::{Basis, EventKind};
+use super::{Basis, Deadline, DeadlineKind, DeadlineSource, EventKind};
 use crate::calendar::add_days_rolled;
-
-/// What happens at a deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeadlineKind {
-    /// A plan to regain compliance.
-    Plan,
-    /// Compliance itself.
-    Compliance,
-    /// The request for a hearing.
-    HearingRequest,
-    /// Trading is suspended.
-    Suspension,
-    /// Anything else.
-    Other,
-}
-
-/// Whether the text gives a date or the rules do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeadlineSource {
-    /// The text gives it.
-    Stated,
-    /// The rules give it.
-    Derived,
-}
-
-/// A date by which something is due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Deadline {
-    /// What is due.
-    pub what: DeadlineKind,
-    /// When.
-    pub date: NaiveDate,
-    /// The later end where practice counts in more than one way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date_latest: Option<NaiveDate>,
-    /// Who says so.
-    pub source: DeadlineSource,
-}
 
 macro_rules! pattern {
     ($name:ident, $regex:expr) => {
@@ -96,14 +55,14 @@ pub fn stated_deadline(reading: &Reading, index: usize, kind: EventKind, letter:
     let before = &reading.text[..date.mention.start];
     let after = head(&reading.text[date.mention.end..], 90);
     let what = what_of(tail(before, 160), after, kind)?;
-    Some(Deadline { what, date: date.mention.date, date_latest: None, source: DeadlineSource::Stated })
+    Some(Deadline::stated(what, date.mention.date))
 }
 
 /// A day named by a company that leaves: trading stops, or the delisting takes effect.
 pub fn day_of_leaving(reading: &Reading, date: &RoleDate) -> Deadline {
     let before = tail(&reading.text[..date.mention.start], 120).to_lowercase();
     let what = if before.contains("suspend") { DeadlineKind::Suspension } else { DeadlineKind::Other };
-    Deadline { what, date: date.mention.date, date_latest: None, source: DeadlineSource::Stated }
+    Deadline::stated(what, date.mention.date)
 }
 
 /// A day by which an appeal must be made: only a determination can be appealed.
@@ -202,7 +161,11 @@ pub fn derived_deadlines(
             return;
         }
         if let Some(date) = add_days_rolled(letter, days) {
-            derived.push(Deadline { what, date, date_latest: None, source: DeadlineSource::Derived });
+            derived.push(Deadline {
+                source: DeadlineSource::Derived,
+                anchor: Some(letter),
+                ..Deadline::stated(what, date)
+            });
         }
     };
     match kind {

@@ -9,13 +9,13 @@ use regex::Regex;
 use super::acts::{Act, history_cue, kind_of};
 use super::bases::find_bases;
 use super::dates::head;
-use super::deadlines::{Deadline, day_of_leaving, derived_deadlines, invites_appeal, stated_deadline};
+use super::deadlines::{day_of_leaving, derived_deadlines, invites_appeal, stated_deadline};
 use super::phrases::Signal;
 use super::reports::{ReportMention, guess, resolve};
 use super::rules::Citation;
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
-use super::{Basis, EventKind, EventStatus, Evidence, Exchange, ListingEvent, OverdueReport, Passed};
+use super::{Basis, Deadline, EventKind, EventStatus, Evidence, Exchange, ListingEvent, OverdueReport, Passed};
 
 /// Acts of one letter or decision.
 #[derive(Debug, Clone)]
@@ -395,9 +395,6 @@ impl Builder<'_> {
                     self.sentences[*i].has(Signal::Additional) || ADDITIONAL.is_match(&self.sentences[*i].text)
                 }));
         Some(ListingEvent {
-            kind,
-            status: EventStatus::New,
-            exchange,
             bases,
             letter_date: group.date(),
             received: group.received,
@@ -410,6 +407,7 @@ impl Builder<'_> {
             expected: letter && flag(&EXPECTED),
             evidence: self.evidence(&group.acts),
             reason: group.reason.to_owned(),
+            ..ListingEvent::bare(kind, EventStatus::New, exchange)
         })
     }
 
@@ -418,21 +416,15 @@ impl Builder<'_> {
         let (rules, bases) = self.rules_and_bases(group, &core, &[]);
         group.date()?;
         Some(ListingEvent {
-            kind: group.kind,
-            status: EventStatus::History,
-            exchange: group.exchange,
             bases,
             letter_date: group.date(),
             received: group.received,
             dated: group.dated,
             rules: rules.into_iter().map(|r| r.rule).collect(),
-            reports: Vec::new(),
-            deadlines: Vec::new(),
-            additional: false,
-            expected: false,
             confidence: 0.8,
             evidence: self.evidence(&group.acts),
             reason: self.history_reason(group),
+            ..ListingEvent::bare(group.kind, EventStatus::History, group.exchange)
         })
     }
 
@@ -776,21 +768,12 @@ fn add_company_events(builder: &Builder, events: &mut Vec<ListingEvent>) {
             .filter(move |(_, a)| a.kind == kind && a.date.is_none() && a.status == EventStatus::New)
     };
     let event = |index: usize, kind: EventKind, bases: Vec<Basis>, rules: Vec<String>| ListingEvent {
-        kind,
-        status: EventStatus::New,
-        exchange: builder.acts[index].exchange,
         bases,
-        letter_date: None,
-        received: None,
-        dated: None,
         rules,
-        reports: Vec::new(),
-        deadlines: Vec::new(),
-        additional: false,
-        expected: false,
         confidence: 0.85,
         evidence: builder.evidence(&[index]),
         reason: builder.acts[index].reason.to_owned(),
+        ..ListingEvent::bare(kind, EventStatus::New, builder.acts[index].exchange)
     };
     let determined: Vec<Basis> = distinct(
         events.iter().filter(|e| e.kind == EventKind::StaffDetermination).flat_map(|e| e.bases.iter().copied()),

@@ -2,6 +2,7 @@
 //! exchange, which of them are its own news and which are retold, with the sentences that show it.
 //!
 //! ```text
+//! event      what is found: the vocabulary and the fields of an event
 //! segment    paragraphs and sentences; cover pages, boilerplate and exhibit lists set apart
 //! sentences  each sentence: exchange, dates with their roles, phrases, rules, reports
 //! phrases    what a phrase signals; the phrases are data in patterns/phrases.toml
@@ -21,6 +22,7 @@ mod acts;
 mod bases;
 mod dates;
 mod deadlines;
+mod event;
 mod events;
 mod merge;
 mod phrases;
@@ -36,7 +38,10 @@ use chrono::NaiveDate;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-pub use deadlines::{Deadline, DeadlineKind, DeadlineSource};
+pub use event::{
+    Basis, Cause, Deadline, DeadlineKind, DeadlineSource, EventKind, EventStatus, Evidence, Exchange, Hearing,
+    HearingStatus, ListingEvent, NextStep, OverdueReport, RunnerUp, WeighedSignal,
+};
 pub use merge::merge_documents;
 
 /// Rises whenever the same text can give another result, so that stored filings can be read again.
@@ -53,141 +58,6 @@ pub struct DocumentContext<'a> {
     pub filed: Option<NaiveDate>,
     /// Who filed it.
     pub issuer: Option<&'a str>,
-}
-
-/// What an exchange, or a company before it, did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// Staff determined to delist or suspend, or adds a basis for delisting.
-    StaffDetermination,
-    /// Non-compliance without a determination.
-    DeficiencyNotice,
-    /// The company asked, or will ask, for a hearing.
-    HearingRequested,
-    /// Staff, panel or council gave time.
-    ExtensionGranted,
-    /// A hearings panel decided.
-    PanelDecision,
-    /// The Listing Council took a decision up, stayed or remanded it.
-    CouncilReview,
-    /// The exchange found compliance regained.
-    ComplianceRegained,
-    /// A suspension or delisting takes effect.
-    Delisting,
-    /// A notice is only expected.
-    Anticipated,
-}
-
-/// Whether an event is the document's own news.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventStatus {
-    /// The document's own news.
-    New,
-    /// Retold.
-    History,
-}
-
-/// Whose listing is concerned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Exchange {
-    /// Any tier of The Nasdaq Stock Market.
-    #[default]
-    Nasdaq,
-    /// The New York Stock Exchange.
-    Nyse,
-    /// NYSE American, formerly AMEX and NYSE MKT.
-    NyseAmerican,
-    /// Anything else.
-    Other,
-}
-
-/// What a letter is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// A periodic report not filed in time.
-    LateFiling,
-    /// The minimum bid or closing price.
-    BidPrice,
-    /// Stockholders' equity, assets or income.
-    Equity,
-    /// Market value of listed securities.
-    MarketValue,
-    /// Publicly held shares, their value, or holders.
-    PublicFloat,
-    /// Independence, committees, shareholder approval.
-    Governance,
-    /// The annual meeting or its proxies.
-    AnnualMeeting,
-    /// Discretionary powers: bankruptcy, shells, concerns.
-    PublicInterest,
-    /// Listing fees.
-    Fees,
-    /// Anything else.
-    Other,
-}
-
-/// A report that is overdue.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct OverdueReport {
-    /// `10-K`, `10-Q` ...
-    pub form: String,
-    /// The last day of the period it covers, where the text tells.
-    pub period_end: Option<NaiveDate>,
-}
-
-/// Words of the document that show an event; `start` and `end` count Unicode scalar values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// First character.
-    pub start: usize,
-    /// One past the last character.
-    pub end: usize,
-    /// The words.
-    pub text: String,
-    /// The pattern that found them.
-    pub pattern: String,
-    /// The type of the document it stands in, once documents are merged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub document: Option<String>,
-}
-
-/// What a document reports about a listing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ListingEvent {
-    /// What was done.
-    pub kind: EventKind,
-    /// New or retold.
-    pub status: EventStatus,
-    /// Whose listing.
-    pub exchange: Exchange,
-    /// What it is about, the first is the main one.
-    pub bases: Vec<Basis>,
-    /// The day the letter arrived, else the day it bears.
-    pub letter_date: Option<NaiveDate>,
-    /// The day the letter arrived.
-    pub received: Option<NaiveDate>,
-    /// The day the letter bears.
-    pub dated: Option<NaiveDate>,
-    /// The rules it rests on, in one form: `5250(c)(1)`.
-    pub rules: Vec<String>,
-    /// The reports it is about.
-    pub reports: Vec<OverdueReport>,
-    /// What is due when.
-    pub deadlines: Vec<Deadline>,
-    /// The letter adds to an earlier one.
-    pub additional: bool,
-    /// The company had expected the letter.
-    pub expected: bool,
-    /// How sure the reading is, from 0 to 1.
-    pub confidence: f64,
-    /// The words that show it.
-    pub evidence: Vec<Evidence>,
-    /// Why the event counts as new or retold.
-    pub reason: String,
 }
 
 /// A sentence that speaks of a letter but gives no news, and why.

@@ -53,10 +53,9 @@ fn one_letter_is_new_and_the_older_ones_are_history() {
     assert_eq!(event.reports, [OverdueReport { form: "10-K".into(), period_end: date("2007-03-31") }]);
     assert!(event.additional && event.expected);
     let derived = Deadline {
-        what: DeadlineKind::HearingRequest,
-        date: NaiveDate::from_ymd_opt(2007, 6, 22).unwrap_or_default(),
-        date_latest: None,
         source: DeadlineSource::Derived,
+        anchor: date("2007-06-15"),
+        ..Deadline::stated(DeadlineKind::HearingRequest, NaiveDate::from_ymd_opt(2007, 6, 22).unwrap_or_default())
     };
     assert_eq!(event.deadlines, [derived]);
     let told: Vec<Option<NaiveDate>> =

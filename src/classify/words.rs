@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Basis, EventKind, EventStatus, Exchange};
+use super::{Basis, Cause, EventKind, EventStatus, Exchange, HearingStatus, NextStep};
 
 /// Writes the words once: `as_str`, `ALL` and `Display`.
 macro_rules! vocabulary {
@@ -54,6 +54,36 @@ vocabulary!(Basis {
     Other => "other",
 });
 
+vocabulary!(Cause {
+    Restatement => "restatement",
+    Investigation => "investigation",
+    Auditor => "auditor",
+    InternalControl => "internal_control",
+    Acquisition => "acquisition",
+    Liquidity => "liquidity",
+    Staffing => "staffing",
+    Systems => "systems",
+});
+
+vocabulary!(NextStep {
+    SubmitPlan => "submit_plan",
+    RequestHearing => "request_hearing",
+    RequestTime => "request_time",
+    FileReports => "file_reports",
+    ReverseSplit => "reverse_split",
+    Transfer => "transfer",
+    Consider => "consider",
+    NotContest => "not_contest",
+});
+
+vocabulary!(HearingStatus {
+    Planned => "planned",
+    Requested => "requested",
+    Scheduled => "scheduled",
+    Held => "held",
+    Waived => "waived",
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +100,8 @@ mod tests {
         check(&EventStatus::ALL);
         check(&Exchange::ALL);
         check(&Basis::ALL);
+        check(&Cause::ALL);
+        check(&NextStep::ALL);
+        check(&HearingStatus::ALL);
     }
 }
