@@ -1,10 +1,8 @@
 //! Acts of an exchange told in a document, each with its date, and whether it is the document's own news.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use chrono::NaiveDate;
-use regex::Regex;
 
 use super::dates::{find_dates, head, tail};
 use super::phrases::{Cue, Signal};
@@ -34,15 +32,6 @@ pub struct Act {
 const FRESH_BUSINESS_DAYS: u32 = 5;
 /// Up to here an act that nothing marks as told before still counts as news, reported late.
 const DOUBTFUL_BUSINESS_DAYS: u32 = 12;
-
-macro_rules! pattern {
-    ($name:ident, $regex:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| {
-            // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).expect("a constant of this module")
-        });
-    };
-}
 
 pattern!(REPORT_DATE, r"(?i)date\s{1,3}of\s{1,3}(?:report|earliest)[^:]{0,60}:?\s{0,3}(.{0,60})");
 pattern!(WIRE_FOOTER, r"-0-\s+(\d\d/\d\d/(?:\d{4}|\d\d))");

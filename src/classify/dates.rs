@@ -1,9 +1,6 @@
 //! Dates as filings write them: with and without a year, in lists, as weekdays told from the dateline.
 
-use std::sync::LazyLock;
-
 use chrono::{Datelike, Days, NaiveDate, Weekday};
-use regex::Regex;
 
 /// A date found in a text, by byte offsets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,45 +15,29 @@ pub struct DateMention {
 /// Days by which two dates of one report may stand apart before they tell of different things.
 const NEAR_DAYS: i64 = 3;
 
-static DATE: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?ix)
+pattern!(
+    DATE,
+    r"(?ix)
         \b(?P<m1>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?
           \s{1,3}(?P<d1>\d{1,2})(?:st|nd|rd|th)?\b (?:,?\s{0,3}(?P<y1>(?:19|20)\d\d)\b)?
         | \b(?P<d2>\d{1,2})(?:st|nd|rd|th)?\s(?:of\s)?(?P<m2>january|february|march|april|may|june|july|august|sept|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b\.?(?:,?\s(?P<y2>(?:19|20)\d\d)\b)?
         | \b(?P<y3>(?:19|20)\d\d)-(?P<m3>\d\d)-(?P<d3>\d\d)\b
         | \b(?P<m4>\d{1,2})/(?P<d4>\d{1,2})/(?P<y4>(?:19|20)?\d\d)\b
         | \b(?P<day>yesterday|(?:last|on|this\spast)\s(?:last\s)?(?P<wd>monday|tuesday|wednesday|thursday|friday))\b
-        ",
-    )
-    .expect("a constant of this module")
-});
+        "
+);
 
-/// The day of the release itself, where words say that something came on it.
-static TODAY: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b",
-    )
-    .expect("a constant of this module")
-});
+// The day of the release itself, where words say that something came on it.
+pattern!(
+    TODAY,
+    r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
+);
 
-static DATE_NEXT: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^,?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d")
-        .expect("a constant of this module")
-});
+pattern!(DATE_NEXT, r"(?i)^,?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d");
 
-static LIST_GAP: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$").expect("a constant of this module")
-});
+pattern!(LIST_GAP, r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$");
 
-static BARE_DAY: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^ (?:and|or|&) (\d{1,2}), ((?:19|20)\d\d)\b").expect("a constant of this module")
-});
+pattern!(BARE_DAY, r"(?i)^ (?:and|or|&) (\d{1,2}), ((?:19|20)\d\d)\b");
 
 /// Finds every date of `text`. A date without a year takes it from the list it stands in, from a date said just before,
 /// or else is the last such day not after `reference` (the next one if a word like "until" stands before it).
@@ -166,11 +147,10 @@ fn resolve_years(
 
 /// True if the words before a date announce a time to come.
 fn looks_forward(before: &str) -> bool {
-    static FORWARD: LazyLock<Regex> = LazyLock::new(|| {
-        // A literal pattern: covered by the tests below.
-        Regex::new(r"(?i)\b(?:until|by|before|no later than|not later than|through|till|up to|set for|scheduled for|(?:open(?:ing)?|start|commencement)(?: of (?:business|trading|the market))?(?: on)?|take place(?: on)?|effective(?: on)?|or before)\s(?:today,?\s|tomorrow,?\s)?(?:\w+day,?\s)?$")
-            .expect("a constant of this module")
-    });
+    pattern!(
+        FORWARD,
+        r"(?i)\b(?:until|by|before|no later than|not later than|through|till|up to|set for|scheduled for|(?:open(?:ing)?|start|commencement)(?: of (?:business|trading|the market))?(?: on)?|take place(?: on)?|effective(?: on)?|or before)\s(?:today,?\s|tomorrow,?\s)?(?:\w+day,?\s)?$"
+    );
     FORWARD.is_match(tail(before, 40))
 }
 

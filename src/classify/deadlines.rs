@@ -1,7 +1,5 @@
 //! Times by which something is due: those a notice states, and those that follow from the rules when it does not.
 
-use std::sync::LazyLock;
-
 use chrono::NaiveDate;
 use regex::Regex;
 
@@ -9,15 +7,6 @@ use super::dates::{head, tail};
 use super::sentences::{Reading, Role, RoleDate};
 use super::{Basis, Deadline, DeadlineKind, DeadlineSource, EventKind};
 use crate::calendar::add_days_rolled;
-
-macro_rules! pattern {
-    ($name:ident, $regex:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| {
-            // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).expect("a constant of this module")
-        });
-    };
-}
 
 pattern!(SUSPENSION, r"(?i)\b(?:suspen(?:d|ded|sion)|delist(?:ed|ing)?|removed|opening|open of)\b");
 pattern!(

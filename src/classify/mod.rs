@@ -11,19 +11,29 @@
 //! reports    forms and fiscal periods
 //! dates      dates in every spelling; years told from the report
 //! acts       dated and undated acts of an exchange, new or retold
-//! events     acts -> events with their fields and evidence
+//! assemble   acts -> events with their fields and evidence
 //! deadlines  what is due when, stated or derived
 //! merge      events of several documents of one filing
 //! ```
 //!
 //! Pure and deterministic: text and context in, values out. Making text from HTML, and deciding who is told, is left to others.
 
+/// A regular expression that is part of the program, compiled when it is first asked for.
+macro_rules! pattern {
+    ($name:ident, $regex:expr) => {
+        static $name: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
+            // A literal: the tests of its module match with it.
+            regex::Regex::new($regex).expect("a constant of this program")
+        });
+    };
+}
+
 mod acts;
+mod assemble;
 mod bases;
 mod dates;
 mod deadlines;
 mod event;
-mod events;
 mod merge;
 mod phrases;
 mod reports;
@@ -32,10 +42,7 @@ mod segment;
 mod sentences;
 mod words;
 
-use std::sync::LazyLock;
-
 use chrono::NaiveDate;
-use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 pub use event::{
@@ -95,7 +102,7 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
         return Reading::default();
     }
     let known = sentences::find_known_reports(&segmented, reference);
-    events::assemble(text, &sentences, &acts, known, reference)
+    assemble::assemble(text, &sentences, &acts, known, reference)
 }
 
 /// The alert a subscription without filters asks for: a new Nasdaq staff determination on any basis, or a new Nasdaq
@@ -114,10 +121,10 @@ pub fn default_alert(events: &[ListingEvent]) -> bool {
 
 /// True if a text names an exchange or a listing at all; every text that can hold an event does.
 pub fn mentions_exchange(text: &str) -> bool {
-    static CUE: LazyLock<Regex> = LazyLock::new(|| {
-        // A literal pattern: covered by the tests below.
-        Regex::new(r"(?i)nasdaq|nyse|\bamex\b|stock exchange|delist|listing (?:rule|qualif|standard|council)|staff determination").expect("a constant of this module")
-    });
+    pattern!(
+        CUE,
+        r"(?i)nasdaq|nyse|\bamex\b|stock exchange|delist|listing (?:rule|qualif|standard|council)|staff determination"
+    );
     CUE.is_match(text)
 }
 

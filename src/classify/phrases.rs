@@ -90,18 +90,15 @@ fn expand(regex: &str, macros: &BTreeMap<String, String>) -> String {
     format!("(?i){source}")
 }
 
-static MODAL: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending|unable to|failed to|failure to)(?: \w+){0,3} ?$").expect("a constant of this module")
-});
+pattern!(
+    MODAL,
+    r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending|unable to|failed to|failure to)(?: \w+){0,3} ?$"
+);
 
-static CONDITION: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))",
-    )
-    .expect("a constant of this module")
-});
+pattern!(
+    CONDITION,
+    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
+);
 
 /// Finds the phrases of `sentence`; those that need a fact are left out where the words around make them unreal.
 pub fn find_cues(sentence: &str) -> Vec<Cue> {
@@ -129,27 +126,23 @@ pub fn find_cues(sentence: &str) -> Vec<Cue> {
     cues
 }
 
-static COMPANY_ACTS: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:company|registrant|issuer|we)(?: (?:has|had|have|also|then|today))* (?:gave|given|notified|informed|advised|told|wrote|sent|delivered|determined|asked|requested|stated|decided|concluded|indicated)\b[^,]{0,20}$").expect("a constant of this module")
-});
+pattern!(
+    COMPANY_ACTS,
+    r"(?i)\b(?:company|registrant|issuer|we)(?: (?:has|had|have|also|then|today))* (?:gave|given|notified|informed|advised|told|wrote|sent|delivered|determined|asked|requested|stated|decided|concluded|indicated)\b[^,]{0,20}$"
+);
 
-static IN_THE_PAST: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:in the past|from time to time|on (?:several|prior|previous) occasions|historically|in (?:prior|previous) years)\b").expect("a constant of this module")
-});
+pattern!(
+    IN_THE_PAST,
+    r"(?i)\b(?:in the past|from time to time|on (?:several|prior|previous) occasions|historically|in (?:prior|previous) years)\b"
+);
 
-/// "The Company intends to delist": its own choice.
-static COMPANY_SUBJECT: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:company|registrant|issuer|corporation|we|board(?: of directors)?|directors)(?: (?:has|have|had|also|unanimously|today|then))* $").expect("a constant of this module")
-});
+// "The Company intends to delist": its own choice.
+pattern!(
+    COMPANY_SUBJECT,
+    r"(?i)\b(?:company|registrant|issuer|corporation|we|board(?: of directors)?|directors)(?: (?:has|have|had|also|unanimously|today|then))* $"
+);
 
-static OWN_CHOICE: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\bvoluntar(?:y|ily)\b|\bof its own accord\b|\bon its own initiative\b")
-        .expect("a constant of this module")
-});
+pattern!(OWN_CHOICE, r"(?i)\bvoluntar(?:y|ily)\b|\bof its own accord\b|\bon its own initiative\b");
 
 /// "Has not regained compliance" holds the phrase and its denial; in "Nasdaq, which the Company told" the company acts.
 fn is_denied(signal: Signal, words: &str) -> bool {
@@ -168,12 +161,8 @@ fn is_denied(signal: Signal, words: &str) -> bool {
             .any(|w| ["not", "longer", "nor", "fails", "failed", "unable"].iter().any(|d| w.eq_ignore_ascii_case(d)))
 }
 
-/// "Unless the Company requests a hearing".
-static IF_IT_ASKS: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:unless|if|should|until|whether|may|can|could|in case)(?: [\w']+){0,4} $")
-        .expect("a constant of this module")
-});
+// "Unless the Company requests a hearing".
+pattern!(IF_IT_ASKS, r"(?i)\b(?:unless|if|should|until|whether|may|can|could|in case)(?: [\w']+){0,4} $");
 
 fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>) -> bool {
     if matches!(signal, Signal::Hearing | Signal::Anticipated) {

@@ -1,10 +1,8 @@
 //! SEC reports a text names, and the end of the period each one covers.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use chrono::{Datelike, NaiveDate};
-use regex::Regex;
 
 use super::dates::{DateMention, head, tail};
 use crate::calendar::month_end;
@@ -27,49 +25,31 @@ enum Hint {
     Month(u32),
 }
 
-static FORM: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|6-?K|11-?K|N-?CSR)(?:/A|s)?\b")
-        .expect("a constant of this module")
-});
+pattern!(FORM, r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|6-?K|11-?K|N-?CSR)(?:/A|s)?\b");
 
-static PERIOD_WORD: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:ended|ending|end of|as of|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$")
-        .expect("a constant of this module")
-});
+pattern!(
+    PERIOD_WORD,
+    r"(?i)\b(?:ended|ending|end of|as of|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$"
+);
 
-static LIST_JOIN: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^\s*(?:,|and|or|, and|,? respectively|;)*\s*(?:for the )?(?:(?:fiscal )?(?:quarter|year|period)s? ended )?$").expect("a constant of this module")
-});
+pattern!(
+    LIST_JOIN,
+    r"(?i)^\s*(?:,|and|or|, and|,? respectively|;)*\s*(?:for the )?(?:(?:fiscal )?(?:quarter|year|period)s? ended )?$"
+);
 
-static QUARTER: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?i)\b(first|second|third|fourth)[\s-](?:fiscal )?quarter(?: of (?:fiscal (?:year )?)?((?:19|20)\d\d))?",
-    )
-    .expect("a constant of this module")
-});
+pattern!(
+    QUARTER,
+    r"(?i)\b(first|second|third|fourth)[\s-](?:fiscal )?quarter(?: of (?:fiscal (?:year )?)?((?:19|20)\d\d))?"
+);
 
-static YEAR: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)(?:\b(?:for|fiscal|year|fy|its|the)\s{1,2}|^\s*)((?:19|20)\d\d)\b")
-        .expect("a constant of this module")
-});
+pattern!(YEAR, r"(?i)(?:\b(?:for|fiscal|year|fy|its|the)\s{1,2}|^\s*)((?:19|20)\d\d)\b");
 
-static YEAR_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b((?:19|20)\d\d)\s(?:annual report on )?(?:form )?$").expect("a constant of this module")
-});
+pattern!(YEAR_BEFORE, r"(?i)\b((?:19|20)\d\d)\s(?:annual report on )?(?:form )?$");
 
-static MONTH_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?i)\b(january|february|march|april|may|june|july|august|september|october|november|december)\s(?:form )?$",
-    )
-    .expect("a constant of this module")
-});
+pattern!(
+    MONTH_BEFORE,
+    r"(?i)\b(january|february|march|april|may|june|july|august|september|october|november|december)\s(?:form )?$"
+);
 
 /// Finds the reports named in one sentence; `dates` are the dates of that sentence.
 pub fn find_reports(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
@@ -103,19 +83,16 @@ pub fn find_reports(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
 
 /// True if a text can name a fiscal period.
 pub fn names_period(text: &str) -> bool {
-    static PERIOD: LazyLock<Regex> = LazyLock::new(|| {
-        // A literal pattern: covered by the tests below.
-        Regex::new(r"(?i)\b(?:quarter|year|months|weeks|period)s?\b").expect("a constant of this module")
-    });
+    pattern!(PERIOD, r"(?i)\b(?:quarter|year|months|weeks|period)s?\b");
     PERIOD.is_match(text)
 }
 
 /// Periods told without a form: a quarter belongs to a 10-Q, a year to an annual report.
 pub fn find_periods(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
-    static UNIT: LazyLock<Regex> = LazyLock::new(|| {
-        // A literal pattern: covered by the tests below.
-        Regex::new(r"(?i)\b(quarter|three months|thirteen weeks|(?:fiscal |financial )?year|twelve months)\s(?:period )?(?:ended|ending)\s(?:on )?$").expect("a constant of this module")
-    });
+    pattern!(
+        UNIT,
+        r"(?i)\b(quarter|three months|thirteen weeks|(?:fiscal |financial )?year|twelve months)\s(?:period )?(?:ended|ending)\s(?:on )?$"
+    );
     let mut found = Vec::new();
     for date in dates {
         let Some(unit) = UNIT.captures(tail(&text[..date.start], 40)) else { continue };

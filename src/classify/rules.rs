@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
 use serde::Deserialize;
 
 use super::{Basis, Exchange};
@@ -52,40 +51,27 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     table.rule
 });
 
-static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?ix)
+pattern!(
+    NUMBER,
+    r"(?ix)
         (?P<prefix>\b(?:rules?|sections?|secs?\.|paragraphs?|material|(?:im|interpretive)) \s{0,3} (?:nos?\.\s)? )?
         \b (?P<im>im-?\s?)?
-        (?P<number>\d{4}(?:-\d{1,2})?|\d{3}(?:\.\d\d[a-e]?)?|303a(?:\.\d\d)?)",
-    )
-    .expect("a constant of this module")
-});
+        (?P<number>\d{4}(?:-\d{1,2})?|\d{3}(?:\.\d\d[a-e]?)?|303a(?:\.\d\d)?)"
+);
 
-static FORMERLY: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$").expect("a constant of this module")
-});
+pattern!(FORMERLY, r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$");
 
-static CONTINUED: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)^\s{0,2}(?:,|and/or|and|or|,\s?and|,\s?or|&)\s{1,2}(?:rules?\s|sections?\s|paragraphs?\s)?\(")
-        .expect("a constant of this module")
-});
+pattern!(
+    CONTINUED,
+    r"(?i)^\s{0,2}(?:,|and/or|and|or|,\s?and|,\s?or|&)\s{1,2}(?:rules?\s|sections?\s|paragraphs?\s)?\("
+);
 
-static PARAGRAPH_OF: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(r"(?i)\bparagraphs?\s{1,2}(\()").expect("a constant of this module")
-});
+pattern!(PARAGRAPH_OF, r"(?i)\bparagraphs?\s{1,2}(\()");
 
-static ASIDE_BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    // A literal pattern: covered by the tests below.
-    Regex::new(
-        r"(?i)\b(?:alternative|alternatively|also (?:does|did|do) not|nor (?:does|did)|other standards?)\b[^.;]{0,110}$",
-    )
-    .expect("a constant of this module")
-});
+pattern!(
+    ASIDE_BEFORE,
+    r"(?i)\b(?:alternative|alternatively|also (?:does|did|do) not|nor (?:does|did)|other standards?)\b[^.;]{0,110}$"
+);
 
 /// Finds the citations of listing rules in one sentence.
 pub fn find_rules(text: &str) -> Vec<Citation> {

@@ -1,9 +1,6 @@
 //! Parts of a document: which paragraphs speak for the filing and which are cover page, boilerplate or exhibit list.
 
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 /// What a paragraph is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +33,6 @@ pub struct Segmented {
 
 /// A sentence longer than this is cut at a space, so that no later step depends on the length of a line.
 const MAX_SENTENCE_BYTES: usize = 4000;
-
-macro_rules! pattern {
-    ($name:ident, $regex:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| {
-            // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).expect("a constant of this module")
-        });
-    };
-}
 
 pattern!(ITEM, r"(?i)\bitems?\s{1,4}(?:no\.\s)?\d{1,2}(?:\.\d\d)?\b");
 pattern!(COVER_ITEM, r"(?i)\bitems?\s{1,4}(?:no\.\s)?(?:\d\.\d\d\b|\d{1,2}[.:])");

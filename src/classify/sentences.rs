@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use chrono::NaiveDate;
 use regex::Regex;
@@ -61,15 +60,6 @@ impl Reading {
     pub fn letter_dates(&self) -> impl Iterator<Item = &RoleDate> {
         self.dates.iter().filter(|d| matches!(d.role, Role::Received | Role::Dated))
     }
-}
-
-macro_rules! pattern {
-    ($name:ident, $regex:expr) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| {
-            // A literal pattern: covered by the tests of this module.
-            Regex::new($regex).expect("a constant of this module")
-        });
-    };
 }
 
 pattern!(

@@ -1,0 +1,377 @@
+//! Acts become events: acts of one letter are joined, and the sentences around them give rules, reports and deadlines.
+//!
+//! ```text
+//! groups     acts of one letter, joined
+//! grounds    rules, bases, reports
+//! company    what the company does or expects itself
+//! evidence   the words that show an event, with their place in the text
+//! ```
+
+mod company;
+mod evidence;
+mod grounds;
+mod groups;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use regex::Regex;
+
+use super::acts::{Act, history_cue, kind_of};
+use super::deadlines::{derived_deadlines, invites_appeal, stated_deadline};
+use super::phrases::Signal;
+use super::reports::ReportMention;
+use super::segment::Zone;
+use super::sentences::Reading;
+use super::{Basis, Deadline, EventKind, EventStatus, Exchange, ListingEvent};
+use company::add_company_events;
+use evidence::CharIndex;
+use grounds::is_basis;
+use groups::{Group, join_dated, join_undated};
+
+/// A letter is told in so many paragraphs after the one that names it.
+const THREAD_PARAGRAPHS: usize = 3;
+
+pattern!(
+    EXPECTED,
+    r"(?i)\b(?:as (?:was |had been )?(?:expected|anticipated)|(?:received?s?|receipt of|reports) (?:an? |the )?(?:expected|anticipated)|had (?:been )?(?:expected|anticipated)|expected (?:\w+ ){0,6}(?:letter|notice|notification|determination))\b"
+);
+
+pattern!(
+    ADDITIONAL,
+    r"(?i)\b(?:additional|second|third|fourth|fifth|sixth|further|another|like|similar)\b (?:\w+ ){0,5}?(?:letters?|notices?|notifications?|determinations?|deficienc\w+|basis|bases|ground|violation|failure|delinquenc\w+)|\b(?:additional|further|independent) (?:staff |filing )?(?:determination|deficiency)"
+);
+
+pattern!(
+    ADDS,
+    r"(?i)\b(?:constitut\w+|serves?|represents?|is) (?:as )?an? (?:additional|further|separate|second)\b (?:\w+ ){0,2}?(?:deficienc\w+|basis|ground|violation|failure)"
+);
+
+/// Builds the events of a document.
+pub fn assemble(
+    text: &str,
+    sentences: &[Reading],
+    acts: &[Act],
+    known_reports: Vec<(usize, ReportMention)>,
+    reference: Option<NaiveDate>,
+) -> super::Reading {
+    let mut groups = join_dated(acts);
+    let passed_acts = join_undated(sentences, acts, &mut groups);
+    let mut assembler = Assembler {
+        sentences,
+        acts,
+        owner: BTreeMap::new(),
+        single_letter: false,
+        all_reports: known_reports,
+        reference,
+        chars: CharIndex::new(text),
+        text,
+    };
+    assembler.index(&groups);
+    let mut events = Vec::new();
+    for group in &groups {
+        if group.status == EventStatus::New {
+            events.extend(assembler.new_event(group));
+        }
+    }
+    add_company_events(&assembler, &mut events);
+    for group in groups.iter().filter(|g| g.status == EventStatus::History) {
+        events.extend(assembler.history_event(group));
+    }
+    events.sort_by_key(|e| (e.status, e.kind, e.letter_date));
+    let passed = assembler.passed(&passed_acts);
+    super::Reading { events, passed }
+}
+
+struct Assembler<'a> {
+    text: &'a str,
+    sentences: &'a [Reading],
+    acts: &'a [Act],
+    /// Sentence -> groups whose dated acts it holds, by position in the list of groups.
+    owner: BTreeMap<usize, BTreeSet<(Option<NaiveDate>, EventKind)>>,
+    /// The document tells one new letter or decision and no more.
+    single_letter: bool,
+    all_reports: Vec<(usize, ReportMention)>,
+    reference: Option<NaiveDate>,
+    chars: CharIndex,
+}
+
+impl Assembler<'_> {
+    fn index(&mut self, groups: &[Group]) {
+        for group in groups {
+            for act in &group.acts {
+                if self.acts[*act].date.is_some() {
+                    self.owner.entry(self.acts[*act].sentence).or_default().insert((group.date(), group.kind));
+                }
+            }
+        }
+        self.single_letter = groups.iter().filter(|g| g.status == EventStatus::New).count() == 1;
+    }
+
+    fn core(&self, group: &Group) -> BTreeSet<usize> {
+        group.acts.iter().map(|a| self.acts[*a].sentence).collect()
+    }
+
+    /// Core sentences and those that go on from them until another letter is told.
+    fn thread(&self, group: &Group) -> Vec<usize> {
+        let core = self.core(group);
+        let mine = (group.date(), group.kind);
+        let mut thread: BTreeSet<usize> = core.clone();
+        for start in core.iter().filter(|s| self.sentences[**s].zone != Zone::Headline || core.len() == 1) {
+            let mut paragraph = self.sentences[*start].paragraph;
+            for (i, next) in self.sentences.iter().enumerate().skip(start + 1) {
+                let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
+                if others
+                    || next.zone == Zone::ForwardLooking
+                    || next.paragraph > paragraph + THREAD_PARAGRAPHS
+                    || next.foreign
+                {
+                    break;
+                }
+                if history_cue(next, &(0..next.text.len())).is_some() && !core.contains(&i) {
+                    break;
+                }
+                paragraph = next.paragraph;
+                thread.insert(i);
+            }
+        }
+        thread.into_iter().collect()
+    }
+
+    /// All that the document says about its only new letter, history left out.
+    fn reach(&self, group: &Group, thread: &[usize]) -> Vec<usize> {
+        if !self.single_letter {
+            return thread.to_vec();
+        }
+        let mine = (group.date(), group.kind);
+        let mut reach: BTreeSet<usize> = thread.iter().copied().collect();
+        for (i, next) in self.sentences.iter().enumerate() {
+            let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
+            let told = history_cue(next, &(0..next.text.len())).is_some();
+            if !others && !told && !next.foreign && next.zone == Zone::Body {
+                reach.insert(i);
+            }
+        }
+        reach.into_iter().collect()
+    }
+
+    fn new_event(&self, group: &Group) -> Option<ListingEvent> {
+        let thread = self.thread(group);
+        let core = self.core(group);
+        let reach = self.reach(group, &thread);
+        let mut kind = self.settle_panel(group, &thread)?;
+        if kind == EventKind::DeficiencyNotice && !core.iter().any(|i| self.sentences[*i].has(Signal::Breach)) {
+            kind = self.settle_plain(&thread);
+        }
+        if kind == EventKind::DeficiencyNotice
+            && (reach.iter().any(|i| self.shows_determination(*i))
+                || group.date().is_some_and(|d| reach.iter().any(|i| invites_appeal(&self.sentences[*i], d)))
+                || (self.single_letter && self.hearing_without_other_cause()))
+        {
+            kind = EventKind::StaffDetermination;
+        }
+        let (rules, mut bases) = self.rules_and_bases(group, &core, &thread);
+        if kind == EventKind::DeficiencyNotice {
+            let breach = thread.iter().any(|i| self.sentences[*i].has(Signal::Breach));
+            let cited =
+                thread.iter().any(|i| self.sentences[*i].rules.iter().any(|c| is_basis(c) && c.basis != Basis::Other));
+            if bases.is_empty() || !(breach || cited) {
+                return None;
+            }
+            if is_early_late_filing(group, &bases) {
+                kind = EventKind::StaffDetermination;
+            }
+        }
+        if bases.is_empty() && kind != EventKind::DeficiencyNotice {
+            bases = self.document_bases(group.exchange);
+        }
+        let exchange = rules.first().map_or(group.exchange, |r| r.exchange);
+        let reports = if bases.contains(&Basis::LateFiling) { self.reports(group, &core, &thread) } else { Vec::new() };
+        let deadlines = self.deadlines(group, kind, &reach, &bases);
+        let headline: Vec<&str> =
+            self.sentences.iter().filter(|s| s.zone == Zone::Headline).map(|s| s.text.as_str()).collect();
+        let flag = |regex: &Regex| {
+            core.iter().any(|i| regex.is_match(&self.sentences[*i].text)) || headline.iter().any(|h| regex.is_match(h))
+        };
+        let letter = matches!(kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice);
+        let adds = |s: &Reading| {
+            ADDS.is_match(&s.text) && s.letter_dates().next().is_none() && history_cue(s, &(0..s.text.len())).is_none()
+        };
+        let additional = letter
+            && (flag(&ADDITIONAL)
+                || self.sentences.iter().any(|s| s.zone == Zone::Body && adds(s))
+                || thread.iter().any(|i| {
+                    self.sentences[*i].has(Signal::Additional) || ADDITIONAL.is_match(&self.sentences[*i].text)
+                }));
+        Some(ListingEvent {
+            bases,
+            letter_date: group.date(),
+            received: group.received,
+            dated: group.dated,
+            confidence: self.confidence(group, &core, !rules.is_empty()),
+            rules: rules.into_iter().map(|r| r.rule).collect(),
+            reports,
+            deadlines,
+            additional,
+            expected: letter && flag(&EXPECTED),
+            evidence: self.evidence(&group.acts),
+            reason: group.reason.to_owned(),
+            ..ListingEvent::bare(kind, EventStatus::New, exchange)
+        })
+    }
+
+    fn history_event(&self, group: &Group) -> Option<ListingEvent> {
+        let core = self.core(group);
+        let (rules, bases) = self.rules_and_bases(group, &core, &[]);
+        group.date()?;
+        Some(ListingEvent {
+            bases,
+            letter_date: group.date(),
+            received: group.received,
+            dated: group.dated,
+            rules: rules.into_iter().map(|r| r.rule).collect(),
+            confidence: 0.8,
+            evidence: self.evidence(&group.acts),
+            reason: self.history_reason(group),
+            ..ListingEvent::bare(group.kind, EventStatus::History, group.exchange)
+        })
+    }
+
+    fn history_reason(&self, group: &Group) -> String {
+        let cue = group.acts.iter().find_map(|a| {
+            let act = &self.acts[*a];
+            let sentence = &self.sentences[act.sentence];
+            history_cue(sentence, &act.clause).map(|c| sentence.text[c.start..c.end].trim().to_owned())
+        });
+        match cue {
+            Some(words) => format!("{}: \"{words}\"", group.reason),
+            None => group.reason.to_owned(),
+        }
+    }
+
+    /// A decision of a panel that delists nothing gives time, or finds compliance; else it is no event.
+    fn settle_panel(&self, group: &Group, thread: &[usize]) -> Option<EventKind> {
+        let has = |signal: Signal| thread.iter().any(|i| self.sentences[*i].has(signal));
+        let weak = group
+            .acts
+            .iter()
+            .all(|a| self.acts[*a].kind != EventKind::PanelDecision || self.acts[*a].pattern == "panel.writes");
+        if group.kind != EventKind::PanelDecision || !weak || has(Signal::PanelDelist) {
+            return Some(group.kind);
+        }
+        if has(Signal::PanelGrant) || has(Signal::Extension) {
+            Some(EventKind::ExtensionGranted)
+        } else if has(Signal::Regained) {
+            Some(EventKind::ComplianceRegained)
+        } else if has(Signal::Delisting) || has(Signal::Determination) {
+            Some(EventKind::PanelDecision)
+        } else {
+            None
+        }
+    }
+
+    /// A letter of which only the next sentences say what it does.
+    fn settle_plain(&self, thread: &[usize]) -> EventKind {
+        let settled = thread.iter().find_map(|i| {
+            let sentence = &self.sentences[*i];
+            if history_cue(sentence, &(0..sentence.text.len())).is_some() || sentence.zone == Zone::Headline {
+                return None;
+            }
+            match kind_of(sentence, &(0..sentence.text.len())) {
+                Some((kind, _)) if matches!(kind, EventKind::ExtensionGranted | EventKind::ComplianceRegained) => {
+                    Some(kind)
+                }
+                Some((EventKind::StaffDetermination, _)) => Some(EventKind::DeficiencyNotice),
+                _ if sentence.has(Signal::Breach) => Some(EventKind::DeficiencyNotice),
+                _ => None,
+            }
+        });
+        settled.unwrap_or(EventKind::DeficiencyNotice)
+    }
+
+    /// Panels hear no plan-stage notices: a hearing asked for now, with no older determination told, shows a determination.
+    fn hearing_without_other_cause(&self) -> bool {
+        let asked = |a: &Act| a.kind == EventKind::HearingRequested && a.status == EventStatus::New;
+        let older = |a: &Act| a.kind == EventKind::StaffDetermination && a.status == EventStatus::History;
+        self.acts.iter().any(asked) && !self.acts.iter().any(older)
+    }
+
+    fn shows_determination(&self, index: usize) -> bool {
+        let sentence = &self.sentences[index];
+        history_cue(sentence, &(0..sentence.text.len())).is_none()
+            && sentence.cues.iter().any(|c| {
+                matches!(c.signal, Signal::Additional)
+                    || (c.signal == Signal::Determination && c.name != "determination.named")
+            })
+    }
+
+    fn deadlines(&self, group: &Group, kind: EventKind, thread: &[usize], bases: &[Basis]) -> Vec<Deadline> {
+        let Some(letter) = group.date().or(self.reference) else { return Vec::new() };
+        let mut stated: Vec<Deadline> = Vec::new();
+        for i in thread {
+            let sentence = &self.sentences[*i];
+            for index in 0..sentence.dates.len() {
+                if let Some(deadline) = stated_deadline(sentence, index, kind, letter)
+                    && !stated.iter().any(|d| d.what == deadline.what && d.date == deadline.date)
+                {
+                    stated.push(deadline);
+                }
+            }
+        }
+        if let Some(letter) = group.dated.or(group.received).filter(|_| group.exchange == Exchange::Nasdaq) {
+            let derived = derived_deadlines(kind, bases, letter, plan_stage(), &stated);
+            stated.extend(derived);
+        }
+        stated
+    }
+
+    fn confidence(&self, group: &Group, core: &BTreeSet<usize>, has_rule: bool) -> f64 {
+        let mut score: f64 = 0.6;
+        if group.date().is_some() {
+            score += 0.15;
+        }
+        if has_rule {
+            score += 0.1;
+        }
+        if core.iter().any(|i| self.sentences[*i].has(Signal::Notice)) {
+            score += 0.08;
+        }
+        if core.iter().any(|i| self.sentences[*i].has(Signal::News)) {
+            score += 0.05;
+        }
+        if core.iter().all(|i| self.sentences[*i].has(Signal::History)) {
+            score -= 0.2;
+        }
+        (score.clamp(0.05, 0.98) * 100.0).round() / 100.0
+    }
+}
+
+/// True for a sentence that goes on about the letter named before it.
+fn goes_on(sentence: &str) -> bool {
+    pattern!(
+        GOES_ON,
+        r"(?i)^\W*(?:it|in (?:its|the|that) (?:letter|notice)|(?:the|this|that|such)(?: \w+){0,2} (?:letter|notice|notification|determination)|the (?:second|first|last|latter)|second|first|the staff (?:gave|noted|based|also))\b"
+    );
+    GOES_ON.is_match(sentence)
+}
+
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
+        }
+    }
+    found
+}
+
+/// Before this day a late report brought a determination at once; from then on a notice that invites a plan comes first.
+fn plan_stage() -> NaiveDate {
+    NaiveDate::from_ymd_opt(2008, 11, 1).unwrap_or(NaiveDate::MIN)
+}
+
+fn is_early_late_filing(group: &Group, bases: &[Basis]) -> bool {
+    group.exchange == Exchange::Nasdaq
+        && bases.contains(&Basis::LateFiling)
+        && group.date().is_some_and(|d| d < plan_stage())
+}
