@@ -1,9 +1,11 @@
 //! A filing in, what it reports out: text, classification and merging of all its documents. Pure, and the same for
 //! the daemon and for `explain`. A panic in here is caught by the blocking thread it runs on.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
-use crate::classify::{DocumentContext, ListingEvent, Reading, classify, mentions_exchange, merge_documents};
+use crate::classify::{DocumentContext, ListingEvent, Phrase, Reading, classify, mentions_exchange, merge_documents};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::filing::{Document, Filing, FilingHeader};
 use crate::text::to_text;
@@ -63,6 +65,8 @@ pub struct FilingContext {
     pub filed: Option<chrono::NaiveDate>,
     /// The issuer's name.
     pub issuer: Option<String>,
+    /// The user's own phrases.
+    pub patterns: Arc<[Phrase]>,
 }
 
 /// Reads a whole filing.
@@ -72,6 +76,7 @@ pub fn read_filing(filing: &Filing, given: &FilingContext) -> FilingReading {
         form: given.form.clone().or_else(|| header.form.as_ref().map(ToString::to_string)),
         filed: given.filed.or(header.filing_date).or_else(|| header.accepted_at.map(eastern_date)),
         issuer: given.issuer.clone().or_else(|| header.parties.first().map(|party| party.name.clone())),
+        patterns: given.patterns.clone(),
     };
     let documents: Vec<DocumentReading> =
         filing.documents.iter().map(|document| read_document(document, &context)).collect();
@@ -93,6 +98,7 @@ pub fn read_document(document: &Document, context: &FilingContext) -> DocumentRe
             document_type: Some(&document_type).filter(|name| !name.is_empty()).map(String::as_str),
             filed: context.filed,
             issuer: context.issuer.as_deref(),
+            patterns: &context.patterns,
         },
     );
     for evidence in reading.events.iter_mut().flat_map(|event| &mut event.evidence) {

@@ -13,7 +13,7 @@ use crate::calendar::business_days_between;
 
 /// One act: an exchange wrote or decided, on a day or undated.
 #[derive(Debug, Clone)]
-pub struct Act {
+pub struct Act<'p> {
     /// Index of the sentence.
     pub sentence: usize,
     /// Bytes of the sentence that tell of this act and no other.
@@ -25,7 +25,7 @@ pub struct Act {
     pub dated: bool,
     pub status: EventStatus,
     pub reason: &'static str,
-    pub pattern: &'static str,
+    pub pattern: &'p str,
 }
 
 /// An 8-K is due four business days after the letter; one more is allowed for a filing late in the evening.
@@ -93,12 +93,12 @@ pub fn dateline(text: &str, reference: Option<NaiveDate>) -> Option<NaiveDate> {
 const MAX_ACTS: usize = 400;
 
 /// Finds the acts of a document in the order they are told.
-pub fn find_acts(
+pub fn find_acts<'p>(
     text: &str,
-    sentences: &[Reading],
+    sentences: &[Reading<'p>],
     context: &DocumentContext,
     reference: Option<NaiveDate>,
-) -> Vec<Act> {
+) -> Vec<Act<'p>> {
     let mut acts = Vec::new();
     for (index, sentence) in sentences.iter().enumerate() {
         if sentence.foreign || !sentence.in_context {
@@ -118,7 +118,7 @@ pub fn find_acts(
     acts
 }
 
-fn dated_acts(index: usize, sentence: &Reading) -> Vec<Act> {
+fn dated_acts<'p>(index: usize, sentence: &Reading<'p>) -> Vec<Act<'p>> {
     // In a block of boilerplate only a letter with its date speaks for the filing.
     let dates: Vec<_> = sentence.letter_dates().collect();
     let mut acts: Vec<Act> = Vec::new();
@@ -164,7 +164,7 @@ fn split_between(text: &str, from: usize, to: usize) -> usize {
 }
 
 /// What a clause tells an exchange did, with the phrase that shows it.
-pub fn kind_of(sentence: &Reading, clause: &Range<usize>) -> Option<(EventKind, &'static str)> {
+pub fn kind_of<'p>(sentence: &Reading<'p>, clause: &Range<usize>) -> Option<(EventKind, &'p str)> {
     let within = |c: &&Cue| c.start < clause.end && c.end > clause.start || (c.start == 0 && c.end == 0);
     let find = |signal: Signal| sentence.cues.iter().filter(within).find(|c| c.signal == signal).map(|c| c.name);
     if find(Signal::Negated).is_some() {
@@ -218,7 +218,7 @@ pub fn kind_of(sentence: &Reading, clause: &Range<usize>) -> Option<(EventKind, 
 }
 
 /// A sentence that tells of an act without a day.
-fn undated_act(index: usize, sentence: &Reading) -> Option<Act> {
+fn undated_act<'p>(index: usize, sentence: &Reading<'p>) -> Option<Act<'p>> {
     if sentence.zone == Zone::ForwardLooking {
         return None;
     }
@@ -228,7 +228,13 @@ fn undated_act(index: usize, sentence: &Reading) -> Option<Act> {
 }
 
 /// An act that bears no day; whether it is new is judged later, with the others.
-fn without_date(index: usize, sentence: &Reading, clause: Range<usize>, kind: EventKind, pattern: &'static str) -> Act {
+fn without_date<'p>(
+    index: usize,
+    sentence: &Reading,
+    clause: Range<usize>,
+    kind: EventKind,
+    pattern: &'p str,
+) -> Act<'p> {
     Act {
         sentence: index,
         clause,
@@ -243,11 +249,11 @@ fn without_date(index: usize, sentence: &Reading, clause: Range<usize>, kind: Ev
 }
 
 /// What the company itself does or expects: hearing requests, withdrawals, expected notices.
-fn company_acts(index: usize, sentence: &Reading, reference: Option<NaiveDate>) -> Vec<Act> {
+fn company_acts<'p>(index: usize, sentence: &Reading<'p>, reference: Option<NaiveDate>) -> Vec<Act<'p>> {
     if sentence.zone == Zone::ForwardLooking || sentence.has(Signal::Negated) {
         return Vec::new();
     }
-    let act = |kind: EventKind, cue: &Cue| without_date(index, sentence, cue.start..cue.end, kind, cue.name);
+    let act = |kind: EventKind, cue: &Cue<'p>| without_date(index, sentence, cue.start..cue.end, kind, cue.name);
     let find = |signal: Signal| sentence.cues.iter().find(|c| c.signal == signal);
     let mut acts = Vec::new();
     if let Some(cue) =
@@ -374,7 +380,7 @@ fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus
 }
 
 /// A cue of history that reaches a clause: inside it, or at the head of its sentence.
-pub fn history_cue<'a>(sentence: &'a Reading, clause: &Range<usize>) -> Option<&'a Cue> {
+pub fn history_cue<'a, 'p>(sentence: &'a Reading<'p>, clause: &Range<usize>) -> Option<&'a Cue<'p>> {
     sentence.cues.iter().find(|c| {
         c.signal == Signal::History
             && ((c.start < clause.end && c.end > clause.start) || (c.start < 40 && clause.start < 200))

@@ -1,12 +1,11 @@
-//! Times by which something is due: those a notice states, and those that follow from the rules when it does not.
+//! Times by which something is due, as a notice states them.
 
 use chrono::NaiveDate;
 use regex::Regex;
 
 use super::dates::{head, tail};
 use super::sentences::{Reading, Role, RoleDate};
-use super::{Basis, Deadline, DeadlineKind, DeadlineSource, EventKind};
-use crate::calendar::add_days_rolled;
+use super::{Deadline, DeadlineKind, EventKind};
 
 pattern!(SUSPENSION, r"(?i)\b(?:suspen(?:d|ded|sion)|delist(?:ed|ing)?|removed|opening|open of)\b");
 pattern!(
@@ -134,47 +133,6 @@ fn after_word(after: &str) -> Option<DeadlineKind> {
     let first = found.first().map(|(_, what)| *what)?;
     // "Until May 1 to submit a plan to regain compliance" is about the plan.
     Some(if found.iter().any(|(_, w)| *w == DeadlineKind::Plan) { DeadlineKind::Plan } else { first })
-}
-
-/// Deadlines that follow from the letter by the rules of its day, where the text states none of the kind.
-pub fn derived_deadlines(
-    kind: EventKind,
-    bases: &[Basis],
-    letter: NaiveDate,
-    plan_stage: NaiveDate,
-    stated: &[Deadline],
-) -> Vec<Deadline> {
-    let mut derived = Vec::new();
-    let mut derive = |what: DeadlineKind, days: u64| {
-        if stated.iter().any(|d| d.what == what) {
-            return;
-        }
-        if let Some(date) = add_days_rolled(letter, days) {
-            derived.push(Deadline {
-                source: DeadlineSource::Derived,
-                anchor: Some(letter),
-                ..Deadline::stated(what, date)
-            });
-        }
-    };
-    match kind {
-        EventKind::StaffDetermination => derive(DeadlineKind::HearingRequest, 7),
-        EventKind::DeficiencyNotice => match bases.first() {
-            Some(Basis::LateFiling) if letter >= plan_stage => derive(DeadlineKind::Plan, 60),
-            Some(Basis::BidPrice | Basis::MarketValue | Basis::PublicFloat) => derive(DeadlineKind::Compliance, 180),
-            Some(Basis::Equity | Basis::AnnualMeeting) => {
-                derive(DeadlineKind::Plan, if letter >= five_day_rule() { 45 } else { 15 });
-            }
-            _ => {}
-        },
-        _ => {}
-    }
-    derived
-}
-
-/// From this day a plan under other rules than the filing rule is due in 45 days instead of 15.
-fn five_day_rule() -> NaiveDate {
-    NaiveDate::from_ymd_opt(2010, 1, 29).unwrap_or(NaiveDate::MIN)
 }
 
 #[cfg(test)]

@@ -147,12 +147,15 @@ pub struct Deadline {
     /// The day a derived date counts from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<NaiveDate>,
+    /// What a derived date is, where its kind alone does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<String>,
 }
 
 impl Deadline {
     /// A date that the text gives.
     pub fn stated(what: DeadlineKind, date: NaiveDate) -> Self {
-        Self { what, date, date_latest: None, source: DeadlineSource::Stated, rule: None, anchor: None }
+        Self { what, date, date_latest: None, source: DeadlineSource::Stated, rule: None, anchor: None, about: None }
     }
 }
 

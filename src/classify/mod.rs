@@ -12,7 +12,10 @@
 //! dates      dates in every spelling; years told from the report
 //! acts       dated and undated acts of an exchange, new or retold
 //! assemble   acts -> events with their fields and evidence
-//! deadlines  what is due when, stated or derived
+//! deadlines  what is due when, as stated
+//! timetable  what is due when by the rules, where nothing is stated
+//! outlook    causes, next steps, hearings; patterns/outlook.toml
+//! certainty  how sure a reading is, and what came second
 //! merge      events of several documents of one filing
 //! ```
 //!
@@ -31,15 +34,19 @@ macro_rules! pattern {
 mod acts;
 mod assemble;
 mod bases;
+mod certainty;
 mod dates;
 mod deadlines;
 mod event;
 mod merge;
+mod outlook;
+mod patterns;
 mod phrases;
 mod reports;
 mod rules;
 mod segment;
 mod sentences;
+mod timetable;
 mod words;
 
 use chrono::NaiveDate;
@@ -50,6 +57,8 @@ pub use event::{
     HearingStatus, ListingEvent, NextStep, OverdueReport, RunnerUp, WeighedSignal,
 };
 pub use merge::merge_documents;
+pub use patterns::{Pattern, PatternSource};
+pub use phrases::{Phrase, Signal};
 
 /// Rises whenever the same text can give another result, so that stored filings can be read again.
 pub const CLASSIFIER_VERSION: i64 = 1;
@@ -65,6 +74,8 @@ pub struct DocumentContext<'a> {
     pub filed: Option<NaiveDate>,
     /// Who filed it.
     pub issuer: Option<&'a str>,
+    /// The user's own phrases, read beside those of the program.
+    pub patterns: &'a [Phrase],
 }
 
 /// A sentence that speaks of a letter but gives no news, and why.
@@ -101,8 +112,7 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     if acts.is_empty() {
         return Reading::default();
     }
-    let known = sentences::find_known_reports(&segmented, reference);
-    assemble::assemble(text, &sentences, &acts, known, reference)
+    assemble::assemble(text, &segmented, &sentences, &acts, reference)
 }
 
 /// The alert a subscription without filters asks for: a new Nasdaq staff determination on any basis, or a new Nasdaq

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use regex::Regex;
 use serde::Deserialize;
+
+use super::patterns::{Pattern, PatternSource, compile_all};
 
 /// What a phrase tells about the sentence it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -35,11 +36,14 @@ pub enum Signal {
     Negated,
 }
 
+/// A phrase of a notice.
+pub type Phrase = Pattern<Signal>;
+
 /// A phrase found in a sentence, by byte offsets of that sentence.
 #[derive(Debug, Clone)]
-pub struct Cue {
+pub struct Cue<'p> {
     pub signal: Signal,
-    pub name: &'static str,
+    pub name: &'p str,
     pub start: usize,
     pub end: usize,
 }
@@ -48,47 +52,14 @@ pub struct Cue {
 #[serde(deny_unknown_fields)]
 struct File {
     macros: BTreeMap<String, String>,
-    phrase: Vec<Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    signal: Signal,
-    regex: String,
-    #[serde(default)]
-    modal: bool,
-    #[cfg_attr(not(test), expect(dead_code))]
-    matches: Vec<String>,
-    #[cfg_attr(not(test), expect(dead_code))]
-    near_misses: Vec<String>,
-}
-
-struct Phrase {
-    entry: Entry,
-    regex: Regex,
+    phrase: Vec<PatternSource<Signal>>,
 }
 
 static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
     // The file is part of the program; a test reads it.
     let file: File = toml::from_str(include_str!("patterns/phrases.toml")).expect("a constant of this module");
-    let compile = |entry: Entry| {
-        let source = expand(&entry.regex, &file.macros);
-        // Every phrase is compiled by a test.
-        let regex = Regex::new(&source).unwrap_or_else(|error| panic!("phrase {}: {error}", entry.name));
-        Phrase { entry, regex }
-    };
-    file.phrase.into_iter().map(compile).collect()
+    compile_all(file.phrase, &file.macros)
 });
-
-fn expand(regex: &str, macros: &BTreeMap<String, String>) -> String {
-    let mut source = regex.replace('~', ".{0,70}?");
-    for (name, value) in macros {
-        source = source.replace(&format!("{{{name}}}"), value);
-    }
-    format!("(?i){source}")
-}
 
 pattern!(
     MODAL,
@@ -100,24 +71,24 @@ pattern!(
     r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
 );
 
-/// Finds the phrases of `sentence`; those that need a fact are left out where the words around make them unreal.
-pub fn find_cues(sentence: &str) -> Vec<Cue> {
+/// Finds the phrases of `sentence`, the program's and the user's own; those that need a fact are left out where the words around make them unreal.
+pub fn find_cues<'p>(sentence: &str, own: &'p [Phrase]) -> Vec<Cue<'p>> {
     let mut cues = Vec::new();
     let condition = CONDITION.find(sentence).map(|m| m.start());
     let in_the_past = IN_THE_PAST.is_match(sentence);
-    for phrase in PHRASES.iter() {
+    for phrase in PHRASES.iter().chain(own) {
         for found in phrase.regex.find_iter(sentence) {
-            let unreal = !phrase.entry.modal && is_unreal(sentence, found.start(), phrase.entry.signal, condition);
-            let unreal = unreal || (in_the_past && phrase.entry.signal == Signal::News);
-            let by_company = phrase.entry.name == "determination.to_delist"
+            let unreal = !phrase.source.modal && is_unreal(sentence, found.start(), phrase.source.signal, condition);
+            let unreal = unreal || (in_the_past && phrase.source.signal == Signal::News);
+            let by_company = phrase.source.name == "determination.to_delist"
                 && (COMPANY_SUBJECT.is_match(super::dates::tail(&sentence[..found.start()], 60))
                     || OWN_CHOICE.is_match(sentence));
-            if unreal || by_company || is_denied(phrase.entry.signal, found.as_str()) {
+            if unreal || by_company || is_denied(phrase.source.signal, found.as_str()) {
                 continue;
             }
             cues.push(Cue {
-                signal: phrase.entry.signal,
-                name: &phrase.entry.name,
+                signal: phrase.source.signal,
+                name: &phrase.source.name,
                 start: found.start(),
                 end: found.end(),
             });
@@ -196,32 +167,16 @@ fn states_unless(sentence: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::patterns::assert_examples;
     use super::*;
 
     #[test]
     fn every_phrase_finds_its_examples_and_no_near_miss() {
-        let mut wrong = Vec::new();
-        for phrase in PHRASES.iter() {
-            let entry = &phrase.entry;
-            assert!(!entry.matches.is_empty() && !entry.near_misses.is_empty(), "{} has no examples", entry.name);
-            let missed = entry.matches.iter().filter(|t| !phrase.regex.is_match(t)).map(|t| format!("misses {t}"));
-            let taken = entry.near_misses.iter().filter(|t| phrase.regex.is_match(t)).map(|t| format!("takes {t}"));
-            wrong.extend(missed.chain(taken).map(|w| format!("{} {w}", entry.name)));
-        }
-        assert!(wrong.is_empty(), "{wrong:#?}");
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let mut names: Vec<&str> = PHRASES.iter().map(|p| p.entry.name.as_str()).collect();
-        names.sort_unstable();
-        let n = names.len();
-        names.dedup();
-        assert_eq!(n, names.len());
+        assert_examples(&PHRASES);
     }
 
     fn check(sentence: &str, signal: Signal, expected: bool) {
-        let found = find_cues(sentence).iter().any(|c| c.signal == signal);
+        let found = find_cues(sentence, &[]).iter().any(|c| c.signal == signal);
         assert_eq!(found, expected, "{signal:?} in {sentence:?}");
     }
 

@@ -36,23 +36,25 @@ pub struct RoleDate {
 
 /// A sentence with all that was read in it; offsets inside are bytes of the sentence.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct Reading<'p> {
     pub range: Range<usize>,
     pub paragraph: usize,
     pub zone: Zone,
     pub text: String,
     pub exchange: Exchange,
+    /// The sentence itself names it, by its name, a body of it or a rule.
+    pub names_exchange: bool,
     /// The sentence itself, or the text it goes on from, speaks of an exchange.
     pub in_context: bool,
     /// The letter went to another company.
     pub foreign: bool,
-    pub cues: Vec<Cue>,
+    pub cues: Vec<Cue<'p>>,
     pub dates: Vec<RoleDate>,
     pub rules: Vec<Citation>,
     pub reports: Vec<ReportMention>,
 }
 
-impl Reading {
+impl Reading<'_> {
     pub fn has(&self, signal: Signal) -> bool {
         self.cues.iter().any(|c| c.signal == signal)
     }
@@ -148,12 +150,12 @@ pub fn find_known_reports(segmented: &Segmented, reference: Option<NaiveDate>) -
 }
 
 /// Reads every sentence of a document that can bear on a listing.
-pub fn read_sentences(
+pub fn read_sentences<'p>(
     text: &str,
     segmented: &Segmented,
-    context: &DocumentContext,
+    context: &DocumentContext<'p>,
     reference: Option<NaiveDate>,
-) -> Vec<Reading> {
+) -> Vec<Reading<'p>> {
     let told_on = super::acts::dateline(text, reference);
     let names = Names::new(text, context);
     let mut carry = Carry::default();
@@ -170,11 +172,12 @@ pub fn read_sentences(
             continue;
         }
         let rules = find_rules(masked);
-        let exchange = exchange_of(masked, &rules).unwrap_or(carry.exchange);
+        let named = exchange_of(masked, &rules);
+        let exchange = named.unwrap_or(carry.exchange);
         if direct {
             carry = Carry { paragraph: Some(sentence.paragraph), exchange, lead_in: carry.lead_in.take() };
         }
-        let cues = find_cues(masked);
+        let cues = find_cues(masked, context.patterns);
         let mentions = find_dates(masked, reference, told_on);
         let reports = find_reports(masked, &mentions);
         let dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
@@ -187,6 +190,7 @@ pub fn read_sentences(
             zone: sentence.zone,
             text: masked.to_owned(),
             exchange,
+            names_exchange: named.is_some(),
             in_context: true,
             foreign,
             cues: if lead_cues.is_empty() { cues } else { lead_cues.into_iter().chain(cues).collect() },
@@ -203,29 +207,29 @@ pub fn read_sentences(
 }
 
 #[derive(Default)]
-struct Carry {
+struct Carry<'p> {
     paragraph: Option<usize>,
     exchange: Exchange,
-    lead_in: Option<LeadIn>,
+    lead_in: Option<LeadIn<'p>>,
 }
 
 /// A sentence that ends in a colon speaks for each point of the list below it.
-struct LeadIn {
+struct LeadIn<'p> {
     paragraph: usize,
-    cues: Vec<Cue>,
+    cues: Vec<Cue<'p>>,
 }
 
 /// Points of one list are at most this many paragraphs below the sentence that opens it.
 const MAX_LIST: usize = 12;
 
-impl LeadIn {
+impl LeadIn<'_> {
     fn covers(&self, paragraph: usize) -> bool {
         paragraph > self.paragraph && paragraph <= self.paragraph + MAX_LIST
     }
 }
 
-impl Carry {
-    fn lead_cues(&self, sentence: &str, dates: &[RoleDate], paragraph: usize) -> Vec<Cue> {
+impl<'p> Carry<'p> {
+    fn lead_cues(&self, sentence: &str, dates: &[RoleDate], paragraph: usize) -> Vec<Cue<'p>> {
         let Some(lead) = self.lead_in.as_ref().filter(|l| l.covers(paragraph)) else { return Vec::new() };
         let opens = dates.first().is_some_and(|d| BULLET.is_match(&sentence[..d.mention.start]));
         if !opens {
@@ -573,7 +577,7 @@ mod tests {
     fn check(text: &str, expected: &[(&str, Role)]) {
         let reference = "2007-03-08".parse().ok();
         let dates = find_dates(text, reference, reference);
-        let found: Vec<(String, Role)> = assign_roles(text, &dates, &find_cues(text), None, 0)
+        let found: Vec<(String, Role)> = assign_roles(text, &dates, &find_cues(text, &[]), None, 0)
             .iter()
             .map(|d| (d.mention.date.to_string(), d.role))
             .collect();

@@ -54,6 +54,7 @@ fn one_letter_is_new_and_the_older_ones_are_history() {
     assert!(event.additional && event.expected);
     let derived = Deadline {
         source: DeadlineSource::Derived,
+        rule: Some("4805(a)".into()),
         anchor: date("2007-06-15"),
         ..Deadline::stated(DeadlineKind::HearingRequest, NaiveDate::from_ymd_opt(2007, 6, 22).unwrap_or_default())
     };

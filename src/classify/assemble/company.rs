@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::acts::Act;
 use super::super::bases::find_bases;
+use super::super::certainty::{Observed, confidence, runner_up, weigh_news};
 use super::super::dates::head;
 use super::super::deadlines::day_of_leaving;
 use super::super::phrases::Signal;
@@ -25,13 +26,22 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
             .enumerate()
             .filter(move |(_, a)| a.kind == kind && a.date.is_none() && a.status == EventStatus::New)
     };
-    let event = |index: usize, kind: EventKind, bases: Vec<Basis>, rules: Vec<String>| ListingEvent {
-        bases,
-        rules,
-        confidence: 0.85,
-        evidence: assembler.evidence(&[index]),
-        reason: assembler.acts[index].reason.to_owned(),
-        ..ListingEvent::bare(kind, EventStatus::New, assembler.acts[index].exchange)
+    let event = |index: usize, kind: EventKind, bases: Vec<Basis>, rules: Vec<String>| {
+        let act = &assembler.acts[index];
+        let group = Group::undated(index, act);
+        let seen = Observed { by_company: true, ..assembler.observe(&group, &BTreeSet::from([act.sentence])) };
+        let signals = weigh_news(&seen);
+        let confidence = confidence(&signals);
+        ListingEvent {
+            bases,
+            rules,
+            confidence,
+            runner_up: runner_up(kind, EventStatus::New, &seen, confidence),
+            signals,
+            evidence: assembler.evidence(&[index]),
+            reason: act.reason.to_owned(),
+            ..ListingEvent::bare(kind, EventStatus::New, act.exchange)
+        }
     };
     let determined: Vec<Basis> = distinct(
         events.iter().filter(|e| e.kind == EventKind::StaffDetermination).flat_map(|e| e.bases.iter().copied()),

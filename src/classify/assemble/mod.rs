@@ -18,12 +18,16 @@ use chrono::NaiveDate;
 use regex::Regex;
 
 use super::acts::{Act, history_cue, kind_of};
-use super::deadlines::{derived_deadlines, invites_appeal, stated_deadline};
+use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
+use super::deadlines::{invites_appeal, stated_deadline};
+use super::outlook::{find_causes, find_hearing, find_steps};
 use super::phrases::Signal;
 use super::reports::ReportMention;
-use super::segment::Zone;
-use super::sentences::Reading;
-use super::{Basis, Deadline, EventKind, EventStatus, Exchange, ListingEvent};
+use super::segment::{Segmented, Zone};
+use super::sentences::{Reading, find_known_reports};
+use super::timetable::{Facts, derive_deadlines, plan_stage};
+use super::{Basis, Cause, Deadline, EventKind, EventStatus, Exchange, ListingEvent};
+use crate::calendar::business_days_between;
 use company::add_company_events;
 use evidence::CharIndex;
 use grounds::is_basis;
@@ -50,9 +54,9 @@ pattern!(
 /// Builds the events of a document.
 pub fn assemble(
     text: &str,
+    segmented: &Segmented,
     sentences: &[Reading],
     acts: &[Act],
-    known_reports: Vec<(usize, ReportMention)>,
     reference: Option<NaiveDate>,
 ) -> super::Reading {
     let mut groups = join_dated(acts);
@@ -62,7 +66,8 @@ pub fn assemble(
         acts,
         owner: BTreeMap::new(),
         single_letter: false,
-        all_reports: known_reports,
+        segmented,
+        all_reports: find_known_reports(segmented, reference),
         reference,
         chars: CharIndex::new(text),
         text,
@@ -85,8 +90,9 @@ pub fn assemble(
 
 struct Assembler<'a> {
     text: &'a str,
-    sentences: &'a [Reading],
-    acts: &'a [Act],
+    segmented: &'a Segmented,
+    sentences: &'a [Reading<'a>],
+    acts: &'a [Act<'a>],
     /// Sentence -> groups whose dated acts it holds, by position in the list of groups.
     owner: BTreeMap<usize, BTreeSet<(Option<NaiveDate>, EventKind)>>,
     /// The document tells one new letter or decision and no more.
@@ -186,8 +192,9 @@ impl Assembler<'_> {
             bases = self.document_bases(group.exchange);
         }
         let exchange = rules.first().map_or(group.exchange, |r| r.exchange);
-        let reports = if bases.contains(&Basis::LateFiling) { self.reports(group, &core, &thread) } else { Vec::new() };
-        let deadlines = self.deadlines(group, kind, &reach, &bases);
+        let late = bases.contains(&Basis::LateFiling);
+        let reports = if late { self.reports(group, &core, &thread) } else { Vec::new() };
+        let mut deadlines = self.stated_deadlines(group, kind, &reach);
         let headline: Vec<&str> =
             self.sentences.iter().filter(|s| s.zone == Zone::Headline).map(|s| s.text.as_str()).collect();
         let flag = |regex: &Regex| {
@@ -203,12 +210,31 @@ impl Assembler<'_> {
                 || thread.iter().any(|i| {
                     self.sentences[*i].has(Signal::Additional) || ADDITIONAL.is_match(&self.sentences[*i].text)
                 }));
+        let seen = Observed {
+            is_cited: !rules.is_empty(),
+            kind_inferred: kind == EventKind::StaffDetermination && group.kind != kind,
+            ..self.observe(group, &core)
+        };
+        let signals = weigh_news(&seen);
+        let confidence = confidence(&signals);
+        let spoken = || reach.iter().map(|i| &self.sentences[*i]);
+        if let Some(letter) = group.dated.or(group.received) {
+            let facts =
+                Facts { kind, exchange, bases: &bases, reports: &reports, letter, additional, stated: &deadlines };
+            let derived = derive_deadlines(&facts);
+            deadlines.extend(derived);
+        }
         Some(ListingEvent {
             bases,
             letter_date: group.date(),
             received: group.received,
             dated: group.dated,
-            confidence: self.confidence(group, &core, !rules.is_empty()),
+            hearing: find_hearing(spoken(), self.reference).filter(|_| letter),
+            next_steps: if letter { find_steps(spoken()) } else { Vec::new() },
+            causes: if letter && late { self.causes() } else { Vec::new() },
+            confidence,
+            runner_up: runner_up(kind, EventStatus::New, &seen, confidence),
+            signals,
             rules: rules.into_iter().map(|r| r.rule).collect(),
             reports,
             deadlines,
@@ -224,29 +250,25 @@ impl Assembler<'_> {
         let core = self.core(group);
         let (rules, bases) = self.rules_and_bases(group, &core, &[]);
         group.date()?;
+        let seen = Observed { is_cited: !rules.is_empty(), ..self.observe(group, &core) };
+        let signals = weigh_history(&seen);
+        let confidence = confidence(&signals);
         Some(ListingEvent {
             bases,
             letter_date: group.date(),
             received: group.received,
             dated: group.dated,
             rules: rules.into_iter().map(|r| r.rule).collect(),
-            confidence: 0.8,
+            confidence,
+            runner_up: runner_up(group.kind, EventStatus::History, &seen, confidence),
+            signals,
             evidence: self.evidence(&group.acts),
-            reason: self.history_reason(group),
+            reason: match &seen.history {
+                Some(words) => format!("{}: \"{words}\"", group.reason),
+                None => group.reason.to_owned(),
+            },
             ..ListingEvent::bare(group.kind, EventStatus::History, group.exchange)
         })
-    }
-
-    fn history_reason(&self, group: &Group) -> String {
-        let cue = group.acts.iter().find_map(|a| {
-            let act = &self.acts[*a];
-            let sentence = &self.sentences[act.sentence];
-            history_cue(sentence, &act.clause).map(|c| sentence.text[c.start..c.end].trim().to_owned())
-        });
-        match cue {
-            Some(words) => format!("{}: \"{words}\"", group.reason),
-            None => group.reason.to_owned(),
-        }
     }
 
     /// A decision of a panel that delists nothing gives time, or finds compliance; else it is no event.
@@ -305,7 +327,7 @@ impl Assembler<'_> {
             })
     }
 
-    fn deadlines(&self, group: &Group, kind: EventKind, thread: &[usize], bases: &[Basis]) -> Vec<Deadline> {
+    fn stated_deadlines(&self, group: &Group, kind: EventKind, thread: &[usize]) -> Vec<Deadline> {
         let Some(letter) = group.date().or(self.reference) else { return Vec::new() };
         let mut stated: Vec<Deadline> = Vec::new();
         for i in thread {
@@ -318,31 +340,37 @@ impl Assembler<'_> {
                 }
             }
         }
-        if let Some(letter) = group.dated.or(group.received).filter(|_| group.exchange == Exchange::Nasdaq) {
-            let derived = derived_deadlines(kind, bases, letter, plan_stage(), &stated);
-            stated.extend(derived);
-        }
         stated
     }
 
-    fn confidence(&self, group: &Group, core: &BTreeSet<usize>, has_rule: bool) -> f64 {
-        let mut score: f64 = 0.6;
-        if group.date().is_some() {
-            score += 0.15;
+    /// What bears on how sure the reading of a group is.
+    fn observe(&self, group: &Group, core: &BTreeSet<usize>) -> Observed {
+        let has = |signal: Signal| core.iter().any(|i| self.sentences[*i].has(signal));
+        let age = group.date().zip(self.reference).map(|(date, today)| business_days_between(date, today, 60));
+        let history = group.acts.iter().find_map(|a| {
+            let act = &self.acts[*a];
+            let sentence = &self.sentences[act.sentence];
+            history_cue(sentence, &act.clause).map(|c| sentence.text[c.start..c.end].trim().to_owned())
+        });
+        let in_headline = group.acts.iter().any(|a| self.sentences[self.acts[*a].sentence].zone == Zone::Headline);
+        Observed {
+            age,
+            is_dated: group.date().is_some(),
+            is_written: has(Signal::Notice),
+            is_news: has(Signal::News),
+            in_headline,
+            n_sentences: core.len(),
+            history,
+            exchange_assumed: core.iter().all(|i| !self.sentences[*i].names_exchange),
+            near_panel: [Signal::Panel, Signal::PanelGrant, Signal::CouncilReview].into_iter().any(has),
+            ..Observed::default()
         }
-        if has_rule {
-            score += 0.1;
-        }
-        if core.iter().any(|i| self.sentences[*i].has(Signal::Notice)) {
-            score += 0.08;
-        }
-        if core.iter().any(|i| self.sentences[*i].has(Signal::News)) {
-            score += 0.05;
-        }
-        if core.iter().all(|i| self.sentences[*i].has(Signal::History)) {
-            score -= 0.2;
-        }
-        (score.clamp(0.05, 0.98) * 100.0).round() / 100.0
+    }
+
+    /// Why reports are late, as any spoken sentence of the document tells it.
+    fn causes(&self) -> Vec<Cause> {
+        let spoken = self.segmented.sentences.iter().filter(|s| matches!(s.zone, Zone::Headline | Zone::Body));
+        find_causes(spoken.map(|s| &self.segmented.masked[s.range.clone()]))
     }
 }
 
@@ -363,11 +391,6 @@ fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
         }
     }
     found
-}
-
-/// Before this day a late report brought a determination at once; from then on a notice that invites a plan comes first.
-fn plan_stage() -> NaiveDate {
-    NaiveDate::from_ymd_opt(2008, 11, 1).unwrap_or(NaiveDate::MIN)
 }
 
 fn is_early_late_filing(group: &Group, bases: &[Basis]) -> bool {
