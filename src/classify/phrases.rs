@@ -19,20 +19,33 @@ pub enum Signal {
     Determination,
     /// A further basis for a delisting that is already under way.
     Additional,
+    /// Staff gave time, or took a plan.
     Extension,
+    /// A hearings panel is spoken of.
     Panel,
+    /// A panel gave time, or kept the listing.
     PanelGrant,
+    /// A panel decided to delist.
     PanelDelist,
+    /// The Listing Council takes a decision up, stays or remands it.
     CouncilReview,
+    /// The Listing Council gave time.
     CouncilGrant,
+    /// Compliance was found again.
     Regained,
+    /// The company asks for a hearing.
     Hearing,
+    /// A listing ends.
     Delisting,
+    /// A notice is only expected.
     Anticipated,
     /// Something the company, or a sender other than an exchange, did.
     OwnAct,
+    /// What stands beside it was known before.
     History,
+    /// What stands beside it is announced now.
     News,
+    /// It did not happen.
     Negated,
 }
 

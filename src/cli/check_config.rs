@@ -62,6 +62,11 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
     line("from", settings.mail.from.to_string());
     line("owner", settings.mail.owner.to_string());
     line("mail", Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?.describe());
+    line("check this", format!("said of alerts with a confidence below {:.2}", settings.reading.check_below));
+    for pattern in settings.reading.patterns.iter() {
+        let n_examples = pattern.source.matches.len() + pattern.source.near_misses.len();
+        line("pattern", format!("{}: {n_examples} examples hold", pattern.source.name));
+    }
     for subscription in &settings.subscriptions {
         let issuers = subscription.issuers.iter().map(print_issuer).collect::<Vec<_>>().join(", ");
         line("subscription", format!("{} {}: {issuers}", subscription.name, subscription.email));

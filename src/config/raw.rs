@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::classify::{PatternSource, Signal};
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
@@ -10,8 +12,10 @@ pub(super) struct RawConfig {
     pub(super) poll: RawPoll,
     pub(super) store: RawStore,
     pub(super) mail: RawMail,
+    pub(super) reading: RawReading,
     pub(super) log: RawLog,
     pub(super) subscription: Vec<RawSubscription>,
+    pub(super) pattern: Vec<PatternSource<Signal>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -63,6 +67,12 @@ pub(super) struct RawSmtp {
     pub(super) ca_file: Option<String>,
     pub(super) username: Option<String>,
     pub(super) password_file: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawReading {
+    pub(super) check_below: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

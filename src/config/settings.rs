@@ -1,7 +1,9 @@
 //! The configuration as checked: what the rest of the program works with.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::message::Mailbox;
@@ -9,7 +11,7 @@ use url::Url;
 
 use super::raw::{RawConfig, RawMail, RawSmtp, RawSubscription};
 use crate::alert::{KindFilter, SubscriptionFilter};
-use crate::classify::{Basis, EventKind, Exchange};
+use crate::classify::{Basis, EventKind, Exchange, Phrase};
 use crate::edgar::ids::{Cik, FormType};
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
 use crate::edgar::tickers::normalise_ticker;
@@ -33,6 +35,8 @@ pub struct Settings {
     pub store_url: Url,
     /// How mail goes out.
     pub mail: MailSettings,
+    /// How filings are read.
+    pub reading: ReadingSettings,
     /// Least severe level logged, unless `RUST_LOG` says otherwise.
     pub log_level: tracing::Level,
     /// Who gets what.
@@ -66,6 +70,15 @@ pub struct PollSettings {
     pub interval: Duration,
     /// At other times.
     pub off_hours_interval: Duration,
+}
+
+/// How filings are read.
+#[derive(Debug, Clone)]
+pub struct ReadingSettings {
+    /// An alert less sure than this says that it wants checking. From 0 to 1.
+    pub check_below: f64,
+    /// The user's own phrases, their examples proven.
+    pub patterns: Arc<[Phrase]>,
 }
 
 /// How mail goes out.
@@ -144,6 +157,9 @@ impl Settings {
         self.poll.interval.max(self.poll.off_hours_interval)
     }
 }
+
+/// Readings of labelled notices below this were wrong more often than once in ten.
+const DEFAULT_CHECK_BELOW: f64 = 0.8;
 
 /// Polls closer together than this help nobody; the request budget holds them back anyway.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -243,6 +259,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
     };
     let store_url = check_store(&mut checker, raw.store.url.as_deref());
     let mail = check_mail(&mut checker, &raw.mail);
+    let reading = check_reading(&mut checker, raw);
     let log_level = raw.log.level.as_deref().map_or(Ok(tracing::Level::INFO), |level| {
         level
             .parse()
@@ -260,7 +277,19 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         (Some(user_agent), Some(www_url), Some(data_url), Some(store_url), Some(mail), Some(log_level))
             if checker.faults.is_empty() =>
         {
-            Ok(Settings { user_agent, www_url, data_url, pace, watch, poll, store_url, mail, log_level, subscriptions })
+            Ok(Settings {
+                user_agent,
+                www_url,
+                data_url,
+                pace,
+                watch,
+                poll,
+                store_url,
+                mail,
+                reading,
+                log_level,
+                subscriptions,
+            })
         }
         _ => Err(checker.faults),
     }
@@ -367,6 +396,28 @@ fn check_store(checker: &mut Checker, url: Option<&str>) -> Option<Url> {
     let path = checker.path(path);
     let url = Url::from_file_path(&path).ok().and_then(|file| Url::parse(&format!("sqlite://{}", file.path())).ok());
     checker.keep(url.ok_or_else(|| format!("store.url: \"{}\" is no usable path", path.display())))
+}
+
+/// A pattern that does not do what its examples say is refused: it would stay silent, or cry wolf, unseen.
+fn check_reading(checker: &mut Checker, raw: &RawConfig) -> ReadingSettings {
+    let check_below = raw.reading.check_below.unwrap_or(DEFAULT_CHECK_BELOW);
+    if !(0.0..=1.0).contains(&check_below) {
+        checker.fault(format!("reading.check_below: expected 0 to 1, found {check_below}"));
+    }
+    let mut patterns: Vec<Phrase> = Vec::new();
+    for (index, source) in raw.pattern.iter().enumerate() {
+        if raw.pattern[..index].iter().any(|other| other.name == source.name) {
+            checker.fault(format!("pattern[{index}].name: \"{}\" is used twice", source.name));
+        }
+        match Phrase::compile(source.clone(), &BTreeMap::new()) {
+            Ok(pattern) => {
+                checker.faults.extend(pattern.check_examples());
+                patterns.push(pattern);
+            }
+            Err(fault) => checker.fault(fault),
+        }
+    }
+    ReadingSettings { check_below, patterns: patterns.into() }
 }
 
 fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {

@@ -178,6 +178,7 @@ impl Watcher {
             form: Some(queued.form.to_string()),
             filed: Some(queued.filing_date),
             issuer: queued.filers.first().map(|filer| filer.name.clone()),
+            patterns: self.settings.reading.patterns.clone(),
         };
         tokio::task::spawn_blocking(move || read_filing(&filing, &context))
             .await

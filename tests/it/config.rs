@@ -50,8 +50,10 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         ("store", "[store]"),
         ("mail", "[mail]"),
         ("mail.smtp", "[mail.smtp]"),
+        ("reading", "[reading]"),
         ("log", "[log]"),
         ("subscription", "[[subscription]]"),
+        ("pattern", "[[pattern]]"),
     ] {
         // What the program expects where it finds a key it does not know.
         let fault = faults(&format!("{header}\nno_such_key_at_all = 1\n")).join("");

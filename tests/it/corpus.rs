@@ -81,6 +81,7 @@ fn score_record(record: &Value, score: &mut Score) {
         document_type: record["document_type"].as_str(),
         filed,
         issuer: record["issuer"].as_str(),
+        ..DocumentContext::default()
     };
     let text = to_text(record["text"].as_str().unwrap_or("").as_bytes());
     let reading = classify(&text, &context);

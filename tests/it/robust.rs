@@ -9,6 +9,7 @@ fn context() -> DocumentContext<'static> {
         document_type: None,
         filed: "2007-03-08".parse().ok(),
         issuer: Some("Varlo, Inc."),
+        ..DocumentContext::default()
     }
 }
 
