@@ -5,6 +5,7 @@ use std::ops::Range;
 use chrono::NaiveDate;
 
 use super::dates::{find_dates, head, tail};
+use super::passages::find_passage_act;
 use super::phrases::{Cue, Signal};
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
@@ -29,7 +30,7 @@ pub struct Act<'p> {
 }
 
 /// An 8-K is due four business days after the letter; one more is allowed for a filing late in the evening.
-const FRESH_BUSINESS_DAYS: u32 = 5;
+pub const FRESH_BUSINESS_DAYS: u32 = 5;
 /// Up to here an act that nothing marks as told before still counts as news, reported late.
 const DOUBTFUL_BUSINESS_DAYS: u32 = 12;
 
@@ -115,7 +116,20 @@ pub fn find_acts<'p>(
         }
     }
     judge(text, sentences, &mut acts, context, reference);
+    if !acts.iter().any(is_fresh_letter) && !restates(text, context) {
+        acts.extend(find_passage_act(sentences, reference));
+    }
     acts
+}
+
+fn is_fresh_letter(act: &Act) -> bool {
+    let company = [EventKind::HearingRequested, EventKind::Anticipated, EventKind::Delisting];
+    act.status == EventStatus::New && act.date.is_some() && !company.contains(&act.kind)
+}
+
+/// True for a text that can only retell: a periodic report, or an amendment that changes nothing.
+fn restates(text: &str, context: &DocumentContext) -> bool {
+    context.form.is_some_and(|f| PAST_FORM.is_match(f) || f.ends_with("/A") && RESTATES.is_match(head(text, 8000)))
 }
 
 fn dated_acts<'p>(index: usize, sentence: &Reading<'p>) -> Vec<Act<'p>> {
@@ -166,6 +180,9 @@ fn split_between(text: &str, from: usize, to: usize) -> usize {
 /// What a clause tells an exchange did, with the phrase that shows it.
 pub fn kind_of<'p>(sentence: &Reading<'p>, clause: &Range<usize>) -> Option<(EventKind, &'p str)> {
     let within = |c: &&Cue| c.start < clause.end && c.end > clause.start || (c.start == 0 && c.end == 0);
+    if sentence.has(Signal::Negated) && sentence.letter_dates().count() <= 1 {
+        return None;
+    }
     let find = |signal: Signal| sentence.cues.iter().filter(within).find(|c| c.signal == signal).map(|c| c.name);
     if find(Signal::Negated).is_some() {
         return None;

@@ -33,7 +33,10 @@ pattern!(
     r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
 );
 
-pattern!(DATE_NEXT, r"(?i)^,?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d");
+pattern!(
+    DATE_NEXT,
+    r"(?i)^,?(?:\s(?:morning|afternoon|evening|night),?)?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d"
+);
 
 pattern!(LIST_GAP, r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$");
 

@@ -11,6 +11,7 @@
 //! reports    forms and fiscal periods
 //! dates      dates in every spelling; years told from the report
 //! acts       dated and undated acts of an exchange, new or retold
+//! passages   a letter told in no phrase we know
 //! assemble   acts -> events with their fields and evidence
 //! deadlines  what is due when, as stated
 //! timetable  what is due when by the rules, where nothing is stated
@@ -40,6 +41,7 @@ mod deadlines;
 mod event;
 mod merge;
 mod outlook;
+mod passages;
 mod patterns;
 mod phrases;
 mod reports;

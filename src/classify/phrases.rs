@@ -47,6 +47,24 @@ pub enum Signal {
     News,
     /// It did not happen.
     Negated,
+    /// Word of some kind came or went; weighed over a passage only, as are those below.
+    Contact,
+    /// The listing or the trading is to end.
+    Threat,
+    /// Somebody has made up his mind.
+    Decided,
+    /// There is something to appeal against.
+    AppealRight,
+    /// A plan is asked for.
+    PlanInvited,
+    /// Time to comply runs without a plan.
+    CurePeriod,
+    /// Something is missing or too low.
+    Lack,
+    /// A hearings panel is the author.
+    ByPanel,
+    /// The Listing Council is the author.
+    ByCouncil,
 }
 
 /// A phrase of a notice.
@@ -81,7 +99,7 @@ pattern!(
 
 pattern!(
     CONDITION,
-    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing)\b)|\b(?:in the event|in that event|in which case|at that time|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
+    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|when|once|failing|otherwise)\b)|\b(?:in the event|in that event|in which case|at that time|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
 );
 
 /// Finds the phrases of `sentence`, the program's and the user's own; those that need a fact are left out where the words around make them unreal.
@@ -93,7 +111,8 @@ pub fn find_cues<'p>(sentence: &str, own: &'p [Phrase]) -> Vec<Cue<'p>> {
         for found in phrase.regex.find_iter(sentence) {
             let unreal = !phrase.source.modal && is_unreal(sentence, found.start(), phrase.source.signal, condition);
             let unreal = unreal || (in_the_past && phrase.source.signal == Signal::News);
-            let by_company = phrase.source.name == "determination.to_delist"
+            let by_company = (phrase.source.signal == Signal::Decided
+                || phrase.source.name == "determination.to_delist")
                 && (COMPANY_SUBJECT.is_match(super::dates::tail(&sentence[..found.start()], 60))
                     || OWN_CHOICE.is_match(sentence));
             if unreal || by_company || is_denied(phrase.source.signal, found.as_str()) {
@@ -146,7 +165,16 @@ fn is_denied(signal: Signal, words: &str) -> bool {
 }
 
 // "Unless the Company requests a hearing".
-pattern!(IF_IT_ASKS, r"(?i)\b(?:unless|if|should|until|whether|may|can|could|in case)(?: [\w']+){0,4} $");
+pattern!(
+    IF_IT_ASKS,
+    r"(?i)\b(?:unless|if|should|until|whether|may|can|could|in case|entitled|right|able|eligible|opportunity|would then)(?: [\w']+){0,4} $"
+);
+
+// "Nasdaq will provide written notification that the stock will be delisted": a letter that is to come, if any.
+pattern!(
+    WILL_TELL,
+    r"(?i)\b(?:will|would|is to|shall) (?:\w+ ){0,2}?(?:provide|send|issue|give|notify|inform|receive)\b[^.;]{0,80}$"
+);
 
 fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>) -> bool {
     if matches!(signal, Signal::Hearing | Signal::Anticipated) {
@@ -161,6 +189,10 @@ fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>
     if MODAL.is_match(super::dates::tail(&sentence[..at], 40))
         && !sentence[at..].to_ascii_lowercase().starts_with("unless")
     {
+        return true;
+    }
+    let drastic = matches!(signal, Signal::Determination | Signal::Threat | Signal::Decided);
+    if drastic && WILL_TELL.is_match(super::dates::tail(&sentence[..at], 90)) {
         return true;
     }
     // "Unless the Company requests a hearing by May 2, trading will be suspended" is a fact in the grammar of a condition.
@@ -204,6 +236,7 @@ mod tests {
         check("Nasdaq may determine to delist the stock.", Determination, false);
         check("Unless it requests a hearing by May 9, trading will be suspended on May 11.", Determination, true);
         check("The staff has determined to delist the stock.", Determination, true);
+        check("It would then be entitled to request a hearing.", Hearing, false);
         check("This could serve as an additional basis for delisting.", Additional, true);
     }
 }

@@ -68,6 +68,10 @@ pattern!(
     FORWARD_MORE,
     r"(?i)forward[- ]+looking|undertakes? no|obligation to (?:update|revise)|risk factors|could cause|risks (?:and|include)|uncertaint|differ materially|may not|no assurance"
 );
+pattern!(
+    FORWARD_SENTENCE,
+    r"(?i)\bforward[- ]looking\b|\bprivate securities litigation reform act\b|\bsafe harbou?r\b"
+);
 pattern!(ABOUT, r"^[\s*_]*(?:About|ABOUT)\s+(?:[Tt]he Company|THE COMPANY|[A-Z0-9])");
 // A letter with its day is told here, whatever the heading above says.
 pattern!(
@@ -228,13 +232,24 @@ fn paragraphs(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-fn push_sentences(text: &str, range: Range<usize>, paragraph: usize, zone: Zone, out: &mut Vec<Sentence>) {
+fn push_sentences(text: &str, range: Range<usize>, paragraph: usize, mut zone: Zone, out: &mut Vec<Sentence>) {
+    let first = out.len();
     let mut at = range.start;
     for end in sentence_ends(&text[range.clone()]) {
         push_sentence(text, at..range.start + end, paragraph, zone, out);
         at = range.start + end;
     }
     push_sentence(text, at..range.end, paragraph, zone, out);
+    // The legal words can start in the middle of a paragraph; what tells of a letter after them still counts.
+    for sentence in &mut out[first..] {
+        let words = &text[sentence.range.clone()];
+        if sentence.zone == Zone::Body && FORWARD_SENTENCE.is_match(words) {
+            zone = Zone::ForwardLooking;
+        }
+        if sentence.zone == Zone::Body && !tells_letter(words) {
+            sentence.zone = zone;
+        }
+    }
 }
 
 fn push_sentence(text: &str, range: Range<usize>, paragraph: usize, zone: Zone, out: &mut Vec<Sentence>) {

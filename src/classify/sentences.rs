@@ -10,7 +10,7 @@ use super::dates::{DateMention, find_dates, head, tail};
 use super::phrases::{Cue, Signal, find_cues};
 use super::reports::{ReportMention, find_periods, find_reports, is_period_end, names_period};
 use super::rules::{Citation, find_rules};
-use super::segment::{Segmented, Zone};
+use super::segment::{Segmented, Sentence, Zone};
 use super::{DocumentContext, Exchange};
 
 /// What a date in a notice is for.
@@ -44,7 +44,7 @@ pub struct Reading<'p> {
     pub exchange: Exchange,
     /// The sentence itself names it, by its name, a body of it or a rule.
     pub names_exchange: bool,
-    /// The sentence itself, or the text it goes on from, speaks of an exchange.
+    /// The sentence itself, or the text it goes on from, speaks of an exchange; if not, only a paragraph beside it does.
     pub in_context: bool,
     /// The letter went to another company.
     pub foreign: bool,
@@ -85,7 +85,7 @@ pattern!(
 pattern!(BULLET, r"^[\s*\-\x{2022}\x{b7}o]*(?:\(?[ivx\d]{1,4}[).])?\s*(?:on\s)?$");
 pattern!(
     DEADLINE_BEFORE,
-    r"(?i)\b(?:until|by|before|no later than|not later than|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow| yesterday)?,?(?: next| the close of business| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
+    r"(?i)\b(?:until|by|before|no later than|not later than|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow)?,?(?: next| the close of business| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
 );
 pattern!(
     FILING_BEFORE,
@@ -160,15 +160,18 @@ pub fn read_sentences<'p>(
     let names = Names::new(text, context);
     let mut carry = Carry::default();
     let mut readings = Vec::new();
-    for sentence in &segmented.sentences {
-        if matches!(sentence.zone, Zone::Cover | Zone::Signature | Zone::Contact | Zone::Exhibits | Zone::About) {
-            continue;
-        }
+    let spoken =
+        |zone: Zone| !matches!(zone, Zone::Cover | Zone::Signature | Zone::Contact | Zone::Exhibits | Zone::About);
+    let spoken: Vec<&Sentence> = segmented.sentences.iter().filter(|s| spoken(s.zone)).collect();
+    let direct: Vec<bool> = spoken.iter().map(|s| DIRECT.is_match(&segmented.masked[s.range.clone()])).collect();
+    let named: BTreeSet<usize> =
+        spoken.iter().zip(&direct).filter(|(_, direct)| **direct).map(|(s, _)| s.paragraph).collect();
+    for (sentence, direct) in spoken.into_iter().zip(direct) {
         let masked = &segmented.masked[sentence.range.clone()];
-        let direct = DIRECT.is_match(masked);
         let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
         let in_context = direct || (near && GOES_ON.is_match(masked)) || (near && BULLET.is_match(head(masked, 1)));
-        if !in_context {
+        let beside = || named.range(sentence.paragraph.saturating_sub(1)..=sentence.paragraph + 1).next().is_some();
+        if !in_context && (sentence.zone == Zone::ForwardLooking || !beside()) {
             continue;
         }
         let rules = find_rules(masked);
@@ -191,7 +194,7 @@ pub fn read_sentences<'p>(
             text: masked.to_owned(),
             exchange,
             names_exchange: named.is_some(),
-            in_context: true,
+            in_context,
             foreign,
             cues: if lead_cues.is_empty() { cues } else { lead_cues.into_iter().chain(cues).collect() },
             dates,
@@ -388,7 +391,7 @@ pattern!(
 );
 pattern!(
     OWN_ADDRESS,
-    r"(?i)\b(?:the company|the registrant|the issuer|the trust|the fund|the bank|the corporation|the partnership|we|us|our)\b"
+    r"(?i)\b(?:the company|your company|you|the registrant|the issuer|the trust|the fund|the bank|the corporation|the partnership|we|us|our)\b"
 );
 
 /// Capitalised words that open sentences or name parts of an exchange, not companies.
@@ -441,6 +444,11 @@ const NO_COMPANY: [&str; 46] = [
     "Global",
 ];
 
+pattern!(
+    OWN_STOCK,
+    r"(?i)\b(?:our|(?:the|your) (?:company|registrant|issuer|trust|fund|partnership)'s)(?: [a-z-]+){0,2} (?:shares|stock|securities|units|adss|listing|failure|non-?compliance)\b"
+);
+
 impl Names {
     fn new(text: &str, context: &DocumentContext) -> Self {
         let start = head(text, 6000);
@@ -474,6 +482,9 @@ impl Names {
         if self.others.is_empty() {
             return false;
         }
+        if self.concerns_another(sentence) {
+            return true;
+        }
         let parties = self.parties(sentence);
         if !parties.iter().any(|(_, p)| *p == Party::Other) {
             return false;
@@ -493,6 +504,18 @@ impl Names {
             return !OWN_ADDRESS.is_match(sentence) && parties.iter().all(|(_, p)| *p != Party::Own);
         }
         receivers.contains(&Party::Other) && !receivers.contains(&Party::Own)
+    }
+
+    /// True if it is another company's stock or duty that a sentence speaks of: "has determined to delist Dunnet's shares".
+    fn concerns_another(&self, sentence: &str) -> bool {
+        pattern!(
+            OWNED,
+            r"\b([A-Z][A-Za-z0-9&-]+)(?:'s|')(?: [a-z-]+){0,2} (?:shares|stock|securities|units|ADSs|listing|failure|non-?compliance)\b"
+        );
+        let mut owners = OWNED.captures_iter(sentence).map(|c| c[1].to_lowercase()).peekable();
+        owners.peek().is_some()
+            && !OWN_STOCK.is_match(sentence)
+            && owners.all(|owner| self.others.contains(&owner) && !self.own.contains(&owner))
     }
 
     /// Who is named in a sentence, in order: the filer, other companies, "it". Possessives name no party.

@@ -31,7 +31,7 @@ use crate::calendar::business_days_between;
 use company::add_company_events;
 use evidence::CharIndex;
 use grounds::is_basis;
-use groups::{Group, join_dated, join_undated};
+use groups::{Group, is_letter, join_dated, join_undated};
 
 /// A letter is told in so many paragraphs after the one that names it.
 const THREAD_PARAGRAPHS: usize = 3;
@@ -123,10 +123,24 @@ impl Assembler<'_> {
         let core = self.core(group);
         let mine = (group.date(), group.kind);
         let mut thread: BTreeSet<usize> = core.clone();
+        for first in core.iter().filter(|s| self.sentences[**s].zone != Zone::Headline) {
+            let paragraph = self.sentences[*first].paragraph;
+            for i in (0..*first).rev().take_while(|i| self.sentences[*i].paragraph == paragraph) {
+                let before = &self.sentences[i];
+                let told = history_cue(before, &(0..before.text.len())).is_some();
+                if told || before.foreign || self.owner.contains_key(&i) {
+                    break;
+                }
+                thread.insert(i);
+            }
+        }
         for start in core.iter().filter(|s| self.sentences[**s].zone != Zone::Headline || core.len() == 1) {
             let mut paragraph = self.sentences[*start].paragraph;
             for (i, next) in self.sentences.iter().enumerate().skip(start + 1) {
                 let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
+                if !next.in_context && next.paragraph != paragraph {
+                    continue;
+                }
                 if others
                     || next.zone == Zone::ForwardLooking
                     || next.paragraph > paragraph + THREAD_PARAGRAPHS
@@ -168,6 +182,9 @@ impl Assembler<'_> {
         let mut kind = self.settle_panel(group, &thread)?;
         if kind == EventKind::DeficiencyNotice && !core.iter().any(|i| self.sentences[*i].has(Signal::Breach)) {
             kind = self.settle_plain(&thread);
+        } else if kind == EventKind::DeficiencyNotice && self.only_topic(&core) {
+            let after: Vec<usize> = thread.iter().copied().filter(|i| !core.contains(i)).collect();
+            kind = self.settle_plain(&after);
         }
         if kind == EventKind::DeficiencyNotice
             && (reach.iter().any(|i| self.shows_determination(*i))
@@ -175,6 +192,15 @@ impl Assembler<'_> {
                 || (self.single_letter && self.hearing_without_other_cause()))
         {
             kind = EventKind::StaffDetermination;
+        }
+        let of_index = |i: &usize| self.sentences[*i].cues.iter().any(|c| c.name == "unreal.index");
+        if is_letter(kind) && reach.iter().any(of_index) && reach.iter().all(|i| self.sentences[*i].rules.is_empty()) {
+            return None;
+        }
+        if is_letter(kind)
+            && let Some(decided) = self.decided_elsewhere(group, &core, &reach)
+        {
+            kind = decided;
         }
         let (rules, mut bases) = self.rules_and_bases(group, &core, &thread);
         if kind == EventKind::DeficiencyNotice {
@@ -190,6 +216,11 @@ impl Assembler<'_> {
         }
         if bases.is_empty() && kind != EventKind::DeficiencyNotice {
             bases = self.document_bases(group.exchange);
+        }
+        let named = core.iter().chain(&thread).any(|i| self.sentences[*i].names_exchange);
+        if !named && rules.is_empty() && is_letter(kind) {
+            // Somebody else's letter, told where an exchange happens to be named before.
+            return None;
         }
         let exchange = rules.first().map_or(group.exchange, |r| r.exchange);
         let late = bases.contains(&Basis::LateFiling);
@@ -292,6 +323,53 @@ impl Assembler<'_> {
         }
     }
 
+    /// What a letter from "Nasdaq" is if a panel or the council wrote it: only the sentences around it may say so.
+    fn decided_elsewhere(&self, group: &Group, core: &BTreeSet<usize>, reach: &[usize]) -> Option<EventKind> {
+        pattern!(BY_STAFF, r"(?i)\b(?:staff|listings? qualifications (?:department|staff))\b");
+        let dated = group.acts.iter().map(|a| &self.acts[*a]).filter(|a| a.date.is_some());
+        let by_staff = |text: &str| BY_STAFF.is_match(&text.replace("Listing Qualifications Panel", ""));
+        if dated.clone().any(|a| by_staff(&self.sentences[a.sentence].text)) {
+            return None;
+        }
+        let older = |s: &Reading| {
+            s.letter_dates().any(|d| group.date().is_some_and(|letter| (letter - d.mention.date).num_days() > 1))
+        };
+        let told = || reach.iter().map(|i| &self.sentences[*i]).filter(|s| s.zone != Zone::ForwardLooking && !older(s));
+        let has = |signal: Signal| told().any(|s| s.has(signal));
+        if has(Signal::ByCouncil) {
+            return Some(if has(Signal::CouncilGrant) {
+                EventKind::ExtensionGranted
+            } else {
+                EventKind::CouncilReview
+            });
+        }
+        if !has(Signal::ByPanel) || core.iter().any(|i| self.sentences[*i].has(Signal::Additional)) {
+            return None;
+        }
+        if has(Signal::PanelDelist) || told().any(|s| s.has(Signal::Threat) && s.has(Signal::Decided)) {
+            Some(EventKind::PanelDecision)
+        } else if has(Signal::PanelGrant) || has(Signal::Extension) {
+            Some(EventKind::ExtensionGranted)
+        } else if has(Signal::Regained) {
+            Some(EventKind::ComplianceRegained)
+        } else {
+            None
+        }
+    }
+
+    /// "A letter concerning its failure to comply": the breach is what the letter is about, not yet what it says.
+    fn only_topic(&self, core: &BTreeSet<usize>) -> bool {
+        pattern!(
+            TOPIC,
+            r"(?i)\b(?:concerning|regarding|relating to|with respect to|in respect of|as to|about|in the matter of)\b[^.;]{0,80}$"
+        );
+        core.iter().all(|i| {
+            let sentence = &self.sentences[*i];
+            let breaches = sentence.cues.iter().filter(|c| c.signal == Signal::Breach);
+            breaches.clone().all(|c| TOPIC.is_match(&sentence.text[..c.start]))
+        })
+    }
+
     /// A letter of which only the next sentences say what it does.
     fn settle_plain(&self, thread: &[usize]) -> EventKind {
         let settled = thread.iter().find_map(|i| {
@@ -321,10 +399,11 @@ impl Assembler<'_> {
     fn shows_determination(&self, index: usize) -> bool {
         let sentence = &self.sentences[index];
         history_cue(sentence, &(0..sentence.text.len())).is_none()
-            && sentence.cues.iter().any(|c| {
-                matches!(c.signal, Signal::Additional)
-                    || (c.signal == Signal::Determination && c.name != "determination.named")
-            })
+            && (sentence.has(Signal::Threat) && sentence.has(Signal::Decided)
+                || sentence.cues.iter().any(|c| {
+                    matches!(c.signal, Signal::Additional)
+                        || (c.signal == Signal::Determination && c.name != "determination.named")
+                }))
     }
 
     fn stated_deadlines(&self, group: &Group, kind: EventKind, thread: &[usize]) -> Vec<Deadline> {
