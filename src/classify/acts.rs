@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::NaiveDate;
 
 use super::dates::{find_dates, head, tail};
-use super::passages::find_passage_act;
+use super::passages::find_passage_acts;
 use super::phrases::{Cue, Signal};
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
@@ -116,8 +116,9 @@ pub fn find_acts<'p>(
         }
     }
     judge(text, sentences, &mut acts, context, reference);
-    if !acts.iter().any(is_fresh_letter) && !restates(text, context) {
-        acts.extend(find_passage_act(sentences, reference));
+    if !restates(text, context) {
+        let known: Vec<Act> = acts.iter().filter(|act| is_fresh_letter(act)).cloned().collect();
+        acts.extend(find_passage_acts(sentences, &known, reference));
     }
     acts
 }

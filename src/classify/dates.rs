@@ -33,6 +33,18 @@ pattern!(
     r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
 );
 
+// ", Friday, December 15": the day itself follows.
+pattern!(
+    WEEKDAY_NEXT,
+    r"(?i)^,? (?:mon|tues|wednes|thurs|fri|satur|sun)day,? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+);
+
+// Days told from the one named last.
+pattern!(
+    SAME_DAY,
+    r"(?i)\b(?:(?P<same>(?:the|that) same (?:day|date|morning|afternoon|evening))|(?P<next>(?:the|on the) (?:next|following) (?:business )?(?:day|morning)|the (?:day|morning) (?:after|following)|one day later|a day later))\b"
+);
+
 pattern!(
     DATE_NEXT,
     r"(?i)^,?(?:\s(?:morning|afternoon|evening|night),?)?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d"
@@ -41,6 +53,31 @@ pattern!(
 pattern!(LIST_GAP, r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$");
 
 pattern!(BARE_DAY, r"(?i)^ (?:and|or|&) (\d{1,2}), ((?:19|20)\d\d)\b");
+
+/// Finds every date of `text` as [`find_dates`] does. "The same day" and "the day after" count from the date told last, in `text` or, as
+/// `last`, before it.
+pub fn find_dates_after(
+    text: &str,
+    reference: Option<NaiveDate>,
+    told_on: Option<NaiveDate>,
+    last: Option<NaiveDate>,
+) -> Vec<DateMention> {
+    let mut dates = find_dates(text, reference, told_on);
+    for captures in SAME_DAY.captures_iter(text) {
+        // Group 0 always takes part in a match.
+        let whole = captures.get(0).expect("group 0 is the whole match");
+        if DATE_NEXT.is_match(&text[whole.end()..]) || WEEKDAY_NEXT.is_match(&text[whole.end()..]) {
+            continue;
+        }
+        let before = dates.iter().rfind(|d| d.end <= whole.start()).map(|d| d.date).or(last);
+        let step = u64::from(captures.name("next").is_some());
+        if let Some(date) = before.and_then(|d| d.checked_add_days(Days::new(step))) {
+            dates.push(mention(whole.start(), whole.end(), date, true));
+        }
+    }
+    dates.sort_by_key(|d| d.start);
+    dates
+}
 
 /// Finds every date of `text`. A date without a year takes it from the list it stands in, from a date said just before,
 /// or else is the last such day not after `reference` (the next one if a word like "until" stands before it).

@@ -2,6 +2,7 @@
 //! day of the last five business days, word that came, and either a lack that a rule or an overdue report names, or a
 //! decision against the listing. What a panel, the council or a company itself decided is told apart by its author.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use chrono::NaiveDate;
@@ -14,52 +15,74 @@ use super::sentences::{Reading, Role, RoleDate};
 use super::{EventKind, EventStatus, Exchange};
 use crate::calendar::business_days_between;
 
-/// Finds the letter of a document in which no sentence tells one.
-pub fn find_passage_act<'p>(sentences: &[Reading<'p>], reference: Option<NaiveDate>) -> Option<Act<'p>> {
-    let reference = reference?;
-    let mut passages = passages(sentences);
-    passages.retain(|p| !p.is_empty());
-    let acts = passages.into_iter().filter_map(|range| read_passage(sentences, range, reference));
-    // The weightier kind first, else the one told first.
-    acts.min_by_key(|act| act.kind)
+/// Finds letters that no sentence tells, in paragraphs that tell none of `known`: each paragraph by itself, and where
+/// nothing is known at all, runs of paragraphs too.
+pub fn find_passage_acts<'p>(
+    sentences: &[Reading<'p>],
+    known: &[Act<'p>],
+    reference: Option<NaiveDate>,
+) -> Vec<Act<'p>> {
+    let Some(reference) = reference else { return Vec::new() };
+    let told: BTreeSet<usize> = known.iter().map(|act| sentences[act.sentence].paragraph).collect();
+    let days: BTreeSet<NaiveDate> = known.iter().filter_map(|act| act.date).collect();
+    let fresh = |act: &Act| act.date.is_none_or(|date| !days.contains(&date));
+    let mut acts: Vec<Act> = split_runs(sentences, |one, next| one == next)
+        .filter(|range| !told.contains(&sentences[range.start].paragraph))
+        .filter_map(|range| read_passage(sentences, range, reference))
+        .filter(fresh)
+        .collect();
+    if acts.is_empty() && known.is_empty() {
+        let runs = split_runs(sentences, |one, next| next <= one + 1);
+        // The weightier kind first, else the one told first.
+        acts.extend(runs.filter_map(|range| read_passage(sentences, range, reference)).min_by_key(|act| act.kind));
+    }
+    acts
 }
 
-/// Runs of sentences whose paragraphs follow one another.
-fn passages(sentences: &[Reading]) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for (i, sentence) in sentences.iter().enumerate() {
-        let joins = i > 0 && sentence.paragraph <= sentences[i - 1].paragraph + 1;
-        match found.last_mut().filter(|_| joins) {
-            Some(range) => range.end = i + 1,
-            None => found.push(i..i + 1),
+/// Runs of sentences whose paragraphs belong together.
+fn split_runs<'s>(
+    sentences: &'s [Reading],
+    together: impl Fn(usize, usize) -> bool + 's,
+) -> impl Iterator<Item = Range<usize>> + 's {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let first = start;
+        let last = sentences.len();
+        if first == last {
+            return None;
         }
-    }
-    found
+        let breaks = |i: &usize| !together(sentences[i - 1].paragraph, sentences[*i].paragraph);
+        start = (first + 1..last).find(breaks).unwrap_or(last);
+        Some(first..start)
+    })
 }
 
 fn read_passage<'p>(sentences: &[Reading<'p>], range: Range<usize>, reference: NaiveDate) -> Option<Act<'p>> {
     let told: Vec<usize> = range.filter(|i| speaks(&sentences[*i])).collect();
     let has = |signal: Signal| told.iter().any(|i| sentences[*i].has(signal));
-    let exchange = told.iter().find(|i| sentences[**i].names_exchange).map(|i| sentences[*i].exchange)?;
+    let named = told.iter().find(|i| sentences[**i].names_exchange).map(|i| sentences[*i].exchange);
+    let exchange = named.or_else(|| headline_exchange(sentences))?;
     if exchange != Exchange::Nasdaq || !has(Signal::Contact) || has(Signal::Negated) {
         return None;
     }
     let (sentence, date) = told.iter().find_map(|i| {
         let fresh = |d: &&RoleDate| is_letter_day(&sentences[*i], d, reference);
         let about = sentences[*i].has(Signal::Contact) || sentences[*i].names_exchange || follows_word(sentences, *i);
-        sentences[*i].dates.iter().find(fresh).filter(|_| about).map(|d| (*i, d))
+        sentences[*i].dates.iter().find(|d| fresh(d) && (about || d.role == Role::Dated)).map(|d| (*i, d))
     })?;
     let threatened = told.iter().any(|i| sentences[*i].has(Signal::Threat) && sentences[*i].has(Signal::Decided));
     let cited = told.iter().any(|i| sentences[*i].rules.iter().any(|r| !r.procedure && !r.aside));
-    let overdue = told.iter().any(|i| !sentences[*i].reports.is_empty() && sentences[*i].has(Signal::Lack));
-    let kind = if has(Signal::ByCouncil) || has(Signal::ByPanel) || has(Signal::Regained) || has(Signal::PanelGrant) {
+    let invited = has(Signal::PlanInvited) || has(Signal::CurePeriod);
+    let overdue = told
+        .iter()
+        .any(|i| !sentences[*i].reports.is_empty() && (sentences[*i].has(Signal::Lack) || has(Signal::PlanInvited)));
+    let decided = [Signal::ByCouncil, Signal::ByPanel, Signal::Regained, Signal::PanelGrant];
+    let kind = if decided.into_iter().any(has) {
         // Decisions have phrases of their own; guessing at one would tell of a letter that is none.
         return None;
-    } else if (cited || overdue)
-        && (threatened || (has(Signal::AppealRight) && !has(Signal::PlanInvited) && !has(Signal::CurePeriod)))
-    {
+    } else if (cited || overdue) && (threatened || (has(Signal::AppealRight) && !invited)) {
         EventKind::StaffDetermination
-    } else if (cited && has(Signal::Lack) || overdue) && (has(Signal::PlanInvited) || has(Signal::CurePeriod)) {
+    } else if (cited && has(Signal::Lack) || overdue) && invited {
         EventKind::DeficiencyNotice
     } else {
         return None;
@@ -75,6 +98,12 @@ fn read_passage<'p>(sentences: &[Reading<'p>], range: Range<usize>, reference: N
         reason: "a fresh day beside the exchange, with a breach or a threat",
         pattern: "passage.letter",
     })
+}
+
+/// The exchange whose letter the headline names, for a body that does not name it again.
+fn headline_exchange(sentences: &[Reading]) -> Option<Exchange> {
+    let named = |s: &&Reading| s.zone == Zone::Headline && s.names_exchange && s.has(Signal::Contact);
+    sentences.iter().find(named).map(|s| s.exchange)
 }
 
 fn speaks(sentence: &Reading) -> bool {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use chrono::NaiveDate;
 use regex::Regex;
 
-use super::dates::{DateMention, find_dates, head, tail};
+use super::dates::{DateMention, find_dates, find_dates_after, head, tail};
 use super::phrases::{Cue, Signal, find_cues};
 use super::reports::{ReportMention, find_periods, find_reports, is_period_end, names_period};
 use super::rules::{Citation, find_rules};
@@ -159,6 +159,7 @@ pub fn read_sentences<'p>(
     let told_on = super::acts::dateline(text, reference);
     let names = Names::new(text, context);
     let mut carry = Carry::default();
+    let mut last_date = None;
     let mut readings = Vec::new();
     let spoken =
         |zone: Zone| !matches!(zone, Zone::Cover | Zone::Signature | Zone::Contact | Zone::Exhibits | Zone::About);
@@ -166,11 +167,13 @@ pub fn read_sentences<'p>(
     let direct: Vec<bool> = spoken.iter().map(|s| DIRECT.is_match(&segmented.masked[s.range.clone()])).collect();
     let named: BTreeSet<usize> =
         spoken.iter().zip(&direct).filter(|(_, direct)| **direct).map(|(s, _)| s.paragraph).collect();
+    let all_told = headline_tells(segmented) || is_letter(segmented);
     for (sentence, direct) in spoken.into_iter().zip(direct) {
         let masked = &segmented.masked[sentence.range.clone()];
         let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
         let in_context = direct || (near && GOES_ON.is_match(masked)) || (near && BULLET.is_match(head(masked, 1)));
-        let beside = || named.range(sentence.paragraph.saturating_sub(1)..=sentence.paragraph + 1).next().is_some();
+        let beside =
+            || all_told || named.range(sentence.paragraph.saturating_sub(1)..=sentence.paragraph + 1).next().is_some();
         if !in_context && (sentence.zone == Zone::ForwardLooking || !beside()) {
             continue;
         }
@@ -181,7 +184,8 @@ pub fn read_sentences<'p>(
             carry = Carry { paragraph: Some(sentence.paragraph), exchange, lead_in: carry.lead_in.take() };
         }
         let cues = find_cues(masked, context.patterns);
-        let mentions = find_dates(masked, reference, told_on);
+        let mentions = find_dates_after(masked, reference, told_on, last_date);
+        last_date = mentions.last().map(|d| d.date).or(last_date);
         let reports = find_reports(masked, &mentions);
         let dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
         let lead_cues = carry.lead_cues(masked, &dates, sentence.paragraph);
@@ -207,6 +211,22 @@ pub fn read_sentences<'p>(
         readings.push(reading);
     }
     readings
+}
+
+/// True if the headline names a letter of an exchange: the body need not name the exchange again.
+fn headline_tells(segmented: &Segmented) -> bool {
+    pattern!(LETTER, r"(?i)\b(?:letters?|notices?|notif\w+|determinations?|delinquen\w+|deficien\w+|delist\w*)\b");
+    segmented.sentences.iter().take_while(|s| s.zone == Zone::Headline).any(|s| {
+        let text = &segmented.masked[s.range.clone()];
+        DIRECT.is_match(text) && LETTER.is_match(text)
+    })
+}
+
+/// True for the letter of an exchange itself, filed as an exhibit: letterhead first, then a reference or a greeting.
+fn is_letter(segmented: &Segmented) -> bool {
+    pattern!(GREETING, r"(?i)^\W*(?:dear (?:mr|ms|mrs|sir|dr)|re:|via (?:fax|facsimile|e-?mail))");
+    let start: Vec<&str> = segmented.sentences.iter().take(30).map(|s| &segmented.masked[s.range.clone()]).collect();
+    start.iter().any(|text| GREETING.is_match(text)) && start.iter().take(8).any(|text| DIRECT.is_match(text))
 }
 
 #[derive(Default)]

@@ -346,7 +346,8 @@ impl Assembler<'_> {
         if !has(Signal::ByPanel) || core.iter().any(|i| self.sentences[*i].has(Signal::Additional)) {
             return None;
         }
-        if has(Signal::PanelDelist) || told().any(|s| s.has(Signal::Threat) && s.has(Signal::Decided)) {
+        let threatened = dated.map(|a| &self.sentences[a.sentence]).any(|s| s.has(Signal::Threat));
+        if has(Signal::PanelDelist) || threatened {
             Some(EventKind::PanelDecision)
         } else if has(Signal::PanelGrant) || has(Signal::Extension) {
             Some(EventKind::ExtensionGranted)
