@@ -118,7 +118,10 @@ pub fn find_acts<'p>(
     judge(text, sentences, &mut acts, context, reference);
     if !restates(text, context) {
         let known: Vec<Act> = acts.iter().filter(|act| is_fresh_letter(act)).cloned().collect();
-        acts.extend(find_passage_acts(sentences, &known, reference));
+        let original =
+            if context.form.is_some_and(|f| f.ends_with("/A")) { original_report(text, reference) } else { None };
+        let told = |act: &Act| original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
+        acts.extend(find_passage_acts(sentences, &known, reference).into_iter().filter(|act| !told(act)));
     }
     acts
 }
@@ -378,7 +381,7 @@ fn filed_before(sentence: &Reading, letter: NaiveDate, reference: NaiveDate) -> 
 }
 
 fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus, &'static str) {
-    if told_late {
+    if told_late && act.kind != EventKind::Anticipated {
         return (EventStatus::History, "a periodic report retells");
     }
     if history_cue(sentence, &act.clause).is_some() {

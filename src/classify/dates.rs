@@ -162,9 +162,10 @@ fn resolve_years(
     let mut resolved = Vec::with_capacity(found.len());
     for (mut mention, open) in found {
         if let Some((month, day)) = open {
-            let forward = looks_forward(&text[..mention.start]);
-            let by_reference = reference.and_then(|r| nearest(r, month, day, forward));
-            let by_previous = previous.and_then(|p| nearest(p, month, day, true)).filter(|d| {
+            let direction = direction(&text[..mention.start]);
+            let forward = direction == Ahead::Yes;
+            let by_reference = reference.and_then(|r| nearest(r, month, day, direction));
+            let by_previous = previous.and_then(|p| nearest(p, month, day, Ahead::Yes)).filter(|d| {
                 let limit = reference.map_or(NaiveDate::MAX, |r| r + Days::new(400));
                 previous.is_some_and(|p| (*d - p).num_days() < 300) && *d <= limit
             });
@@ -183,6 +184,31 @@ fn resolve_years(
         resolved.push(mention);
     }
     resolved
+}
+
+/// Whether the words before a day look ahead, back, or neither way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ahead {
+    Yes,
+    No,
+    Open,
+}
+
+/// A day without a year that is this near is the next one, not that of last year.
+const SOON_DAYS: i64 = 60;
+
+fn direction(before: &str) -> Ahead {
+    pattern!(
+        BACK,
+        r"(?i)\b(?:ended|ending|since|received|dated|filed|announced|reported|disclosed|notified|informed|issued|held|wrote|told|letters?|notices?|was|were|had|after|from|last)\b[^.;]{0,30}$"
+    );
+    if looks_forward(before) {
+        Ahead::Yes
+    } else if BACK.is_match(tail(before, 60)) {
+        Ahead::No
+    } else {
+        Ahead::Open
+    }
 }
 
 /// True if the words before a date announce a time to come.
@@ -212,10 +238,14 @@ pub fn head(text: &str, n: usize) -> &str {
     &text[..to]
 }
 
-fn nearest(reference: NaiveDate, month: u32, day: u32, forward: bool) -> Option<NaiveDate> {
+fn nearest(reference: NaiveDate, month: u32, day: u32, direction: Ahead) -> Option<NaiveDate> {
     let years = [reference.year() - 1, reference.year(), reference.year() + 1];
     let mut days = years.iter().filter_map(|y| NaiveDate::from_ymd_opt(*y, month, day));
-    if forward {
+    let ahead = days.clone().find(|d| (0..=SOON_DAYS).contains(&(*d - reference).num_days()));
+    if let (Ahead::Open, Some(soon)) = (direction, ahead) {
+        return Some(soon);
+    }
+    if direction == Ahead::Yes {
         days.find(|d| (*d - reference).num_days() >= -NEAR_DAYS * 5)
     } else {
         days.rfind(|d| (*d - reference).num_days() <= NEAR_DAYS)

@@ -30,20 +30,65 @@ pattern!(
     r"(?i)\b(?:in writing|written|submission|comments|views|address|supplement|information|respond|response|stay|lapse|monitor|update)\b"
 );
 pattern!(
+    OWN_PLAN,
+    r"(?i)\b(?:expects?|intends?|plans?|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,40}$"
+);
+pattern!(
     HEARING_DAY,
     r"(?i)\b(?:hearing|meeting)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)|\b(?:scheduled|set) for\b"
 );
 
-/// The deadline a date of a sentence stands for, if it lies after the letter.
-pub fn stated_deadline(reading: &Reading, index: usize, kind: EventKind, letter: NaiveDate) -> Option<Deadline> {
+/// What the rules give, to tell stated days by.
+#[derive(Debug, Default)]
+pub struct ByRule {
+    pub deadlines: Vec<Deadline>,
+    /// A panel hears the case already: what is due then is a word to the panel, no request.
+    pub is_before_panel: bool,
+    /// The day of the report.
+    pub today: Option<NaiveDate>,
+}
+
+/// The deadline a date of a sentence stands for, if it lies after the letter: the day itself tells where it is the one that
+/// the rules give (`by_rule`), else the words around it do.
+pub fn stated_deadline(
+    reading: &Reading,
+    index: usize,
+    kind: EventKind,
+    letter: NaiveDate,
+    by_rule: &ByRule,
+) -> Option<Deadline> {
     let date = &reading.dates[index];
-    if date.role != Role::Deadline || date.mention.date <= letter {
+    let day = date.mention.date;
+    let ahead = date.role == Role::Other && by_rule.today.is_none_or(|today| day > today);
+    if !(date.role == Role::Deadline || ahead) || day <= letter {
         return None;
     }
     let before = &reading.text[..date.mention.start];
     let after = head(&reading.text[date.mention.end..], 90);
-    let what = what_of(tail(before, 160), after, kind)?;
-    Some(Deadline::stated(what, date.mention.date))
+    let near = tail(before, 160);
+    if HEARING_DAY.is_match(tail(near, 60)) || OWN_PLAN.is_match(tail(near, 90)) {
+        return None;
+    }
+    if let Some(known) = by_rule.deadlines.iter().filter(|d| d.what != DeadlineKind::Other).find(|d| is_day_of(d, day))
+    {
+        let views = known.what == DeadlineKind::HearingRequest
+            && (by_rule.is_before_panel || WRITTEN.is_match(near))
+            && !HEARING.is_match(near)
+            && !TO_APPEAL.is_match(after);
+        let what = if views { DeadlineKind::Other } else { known.what };
+        return Some(Deadline::stated(what, day));
+    }
+    let what = (date.role == Role::Deadline).then(|| what_of(near, after, kind)).flatten()?;
+    let never = [DeadlineKind::Compliance, DeadlineKind::Plan];
+    // Time to comply is over once staff has determined; what else is due is due to the panel.
+    (kind != EventKind::StaffDetermination || !never.contains(&what)).then(|| Deadline::stated(what, day))
+}
+
+/// True if `day` is the one a rule gives, or the day beside it: some count the day of the letter, and some forget a holiday.
+fn is_day_of(by_rule: &Deadline, day: NaiveDate) -> bool {
+    let latest = by_rule.date_latest.unwrap_or(by_rule.date);
+    let slack = i64::from(matches!(by_rule.what, DeadlineKind::Plan | DeadlineKind::Compliance));
+    (by_rule.date - day).num_days() <= slack && (day - latest).num_days() <= slack
 }
 
 /// A day named by a company that leaves: trading stops, or the delisting takes effect.
@@ -56,7 +101,7 @@ pub fn day_of_leaving(reading: &Reading, date: &RoleDate) -> Deadline {
 /// A day by which an appeal must be made: only a determination can be appealed.
 pub fn invites_appeal(reading: &Reading, letter: NaiveDate) -> bool {
     (0..reading.dates.len()).any(|i| {
-        let deadline = stated_deadline(reading, i, EventKind::StaffDetermination, letter);
+        let deadline = stated_deadline(reading, i, EventKind::StaffDetermination, letter, &ByRule::default());
         deadline
             .is_some_and(|d| d.what == DeadlineKind::HearingRequest && (d.date - letter).num_days() <= MAX_APPEAL_DAYS)
     })
@@ -100,8 +145,8 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     } else if what == DeadlineKind::Plan && EXCEPTION.is_match(before) && !SUBMIT.is_match(near) {
         what = DeadlineKind::Compliance;
     }
-    if kind == EventKind::CouncilReview && what != DeadlineKind::Other {
-        return None;
+    if kind == EventKind::CouncilReview {
+        return (what == DeadlineKind::Other || SUBMIT.is_match(before)).then_some(DeadlineKind::Other);
     }
     if what == DeadlineKind::Plan && kind != EventKind::DeficiencyNotice && kind != EventKind::StaffDetermination {
         what = DeadlineKind::Compliance;

@@ -62,7 +62,10 @@ fn read_passage<'p>(sentences: &[Reading<'p>], range: Range<usize>, reference: N
     let has = |signal: Signal| told.iter().any(|i| sentences[*i].has(signal));
     let named = told.iter().find(|i| sentences[**i].names_exchange).map(|i| sentences[*i].exchange);
     let exchange = named.or_else(|| headline_exchange(sentences))?;
-    if exchange != Exchange::Nasdaq || !has(Signal::Contact) || has(Signal::Negated) {
+    // A company that wrote to the exchange itself has no letter to tell of, unless the exchange is said to have written.
+    let named_cue = |name: &str| told.iter().any(|i| sentences[*i].cues.iter().any(|c| c.name == name));
+    let by_itself = named_cue("own.tells_exchange") && !named_cue("letter.tells") && !named_cue("letter.received");
+    if !has(Signal::Contact) || has(Signal::Negated) || by_itself {
         return None;
     }
     let (sentence, date) = told.iter().find_map(|i| {
@@ -77,12 +80,20 @@ fn read_passage<'p>(sentences: &[Reading<'p>], range: Range<usize>, reference: N
         .iter()
         .any(|i| !sentences[*i].reports.is_empty() && (sentences[*i].has(Signal::Lack) || has(Signal::PlanInvited)));
     let decided = [Signal::ByCouncil, Signal::ByPanel, Signal::Regained, Signal::PanelGrant];
+    let breached = cited
+        && has(Signal::Lack)
+        && !named_cue("own.tells_exchange")
+        && sentences[sentence].names_exchange
+        && sentences[sentence].has(Signal::Contact);
     let kind = if decided.into_iter().any(has) {
         // Decisions have phrases of their own; guessing at one would tell of a letter that is none.
         return None;
-    } else if (cited || overdue) && (threatened || (has(Signal::AppealRight) && !invited)) {
+    } else if exchange == Exchange::Nasdaq
+        && (cited || overdue)
+        && (threatened || (has(Signal::AppealRight) && !invited))
+    {
         EventKind::StaffDetermination
-    } else if (cited && has(Signal::Lack) || overdue) && invited {
+    } else if (cited && has(Signal::Lack) || overdue) && invited || breached {
         EventKind::DeficiencyNotice
     } else {
         return None;
@@ -125,7 +136,7 @@ fn follows_word(sentences: &[Reading], index: usize) -> bool {
 fn is_letter_day(sentence: &Reading, date: &RoleDate, reference: NaiveDate) -> bool {
     pattern!(
         OWN,
-        r"(?i)\b(?:filed|submitted|announced|reported|released|dated|held|appealed|objected|requested|asked|lodged|replied|resigned|appointed|entered into|closed|signed|requests?|due|press release)\b[^.;]{0,40}$"
+        r"(?i)\b(?:filed|submitted|announced|reported|released|dated|held|appealed|objected|requested|asked|lodged|replied|resigned|appointed|departure|departed|death|died|left|vacancy|joined|entered into|closed|signed|requests?|due|press release)\b[^.;]{0,40}$"
     );
     let day = date.mention.date;
     let fresh = day <= reference && business_days_between(day, reference, 60) <= FRESH_BUSINESS_DAYS;

@@ -315,7 +315,8 @@ fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn
         return Role::Deadline;
     }
     let dashed = mention.start < 400 && before.trim_end().ends_with(['-', ',', ')']) && DASH_AFTER.is_match(after);
-    if dashed || (mention.start < MAX_DATELINE && DATELINE_AFTER.is_match(after) && !LETTER_WORD.is_match(before)) {
+    let dateline = mention.start < MAX_DATELINE && DATELINE_AFTER.is_match(after) && !LETTER_WORD.is_match(before);
+    if dashed || (dateline && !DEADLINE_BEFORE.is_match(before)) {
         return Role::Other;
     }
     if DECISION_AFTER.is_match(after) && !DEADLINE_BEFORE.is_match(before) {

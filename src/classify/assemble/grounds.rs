@@ -144,8 +144,13 @@ impl Assembler<'_> {
         if found.is_empty() {
             found = thread.iter().filter(body).flat_map(|i| self.reports_of(i)).collect();
         }
-        if found.is_empty() && group.kind != EventKind::DeficiencyNotice {
-            found = self.reports_of_letters();
+        // A plan refused, or an exception missed, ends the case of all letters told before.
+        let ends_case = || {
+            let refused = |i: &usize| self.sentences[*i].cues.iter().any(|c| c.name == "determination.plan_refused");
+            group.kind == EventKind::StaffDetermination && core.iter().chain(thread).any(refused)
+        };
+        if (found.is_empty() && group.kind != EventKind::DeficiencyNotice) || ends_case() {
+            found.extend(self.reports_of_letters());
         }
         if found.is_empty() {
             found = self.reports_before(core);

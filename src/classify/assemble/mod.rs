@@ -19,7 +19,7 @@ use regex::Regex;
 
 use super::acts::{Act, history_cue, kind_of};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
-use super::deadlines::{invites_appeal, stated_deadline};
+use super::deadlines::{ByRule, invites_appeal, stated_deadline};
 use super::outlook::{find_causes, find_hearing, find_steps};
 use super::phrases::Signal;
 use super::reports::ReportMention;
@@ -225,7 +225,24 @@ impl Assembler<'_> {
         let exchange = rules.first().map_or(group.exchange, |r| r.exchange);
         let late = bases.contains(&Basis::LateFiling);
         let reports = if late { self.reports(group, &core, &thread) } else { Vec::new() };
-        let mut deadlines = self.stated_deadlines(group, kind, &reach);
+        let by_rule = group.dated.or(group.received).map_or_else(Vec::new, |letter| {
+            let stated: &[Deadline] = &[];
+            derive_deadlines(&Facts {
+                kind,
+                exchange,
+                bases: &bases,
+                reports: &reports,
+                letter,
+                additional: false,
+                stated,
+            })
+        });
+        let by_rule = ByRule {
+            deadlines: by_rule,
+            is_before_panel: core.iter().any(|i| self.sentences[*i].has(Signal::Additional)),
+            today: self.reference,
+        };
+        let mut deadlines = self.stated_deadlines(group, kind, &reach, &by_rule);
         let headline: Vec<&str> =
             self.sentences.iter().filter(|s| s.zone == Zone::Headline).map(|s| s.text.as_str()).collect();
         let flag = |regex: &Regex| {
@@ -407,13 +424,13 @@ impl Assembler<'_> {
                 }))
     }
 
-    fn stated_deadlines(&self, group: &Group, kind: EventKind, thread: &[usize]) -> Vec<Deadline> {
+    fn stated_deadlines(&self, group: &Group, kind: EventKind, thread: &[usize], by_rule: &ByRule) -> Vec<Deadline> {
         let Some(letter) = group.date().or(self.reference) else { return Vec::new() };
         let mut stated: Vec<Deadline> = Vec::new();
         for i in thread {
             let sentence = &self.sentences[*i];
             for index in 0..sentence.dates.len() {
-                if let Some(deadline) = stated_deadline(sentence, index, kind, letter)
+                if let Some(deadline) = stated_deadline(sentence, index, kind, letter, by_rule)
                     && !stated.iter().any(|d| d.what == deadline.what && d.date == deadline.date)
                 {
                     stated.push(deadline);
