@@ -114,7 +114,7 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     if acts.is_empty() {
         return Reading::default();
     }
-    assemble::assemble(text, &segmented, &sentences, &acts, reference)
+    assemble::assemble(text, &segmented, &sentences, &acts, context, reference)
 }
 
 /// The alert a subscription without filters asks for: a new Nasdaq staff determination on any basis, or a new Nasdaq

@@ -16,6 +16,13 @@ pub struct ReportMention {
     hint: Hint,
 }
 
+impl ReportMention {
+    /// "The June 10-Q": the month tells the period whatever the fiscal year is.
+    pub fn is_named_by_month(&self) -> bool {
+        matches!(self.hint, Hint::Month(_))
+    }
+}
+
 /// What is said of a period whose end is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hint {
@@ -78,7 +85,37 @@ pub fn find_reports(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
             });
         }
     }
+    if forms.is_empty() {
+        reports.extend(find_bare(text, dates));
+    }
     reports
+}
+
+/// The form of a report that is called by no form: "our annual report is late".
+pub const ANNUAL: &str = "annual report";
+/// As [`ANNUAL`], for a quarter.
+pub const QUARTERLY: &str = "quarterly report";
+
+/// "Our annual report, which covers the year that ended on September 30": a report without its form.
+fn find_bare(text: &str, dates: &[DateMention]) -> Option<ReportMention> {
+    pattern!(
+        BARE,
+        r"(?i)\b(?:(?P<year>annual report)|(?P<quarter>quarterly report|(?:first|second|third)[- ]quarter report|report for the (?:first|second|third) quarter))s?\b"
+    );
+    let found = BARE.captures(text)?;
+    // Group 0 always takes part in a match.
+    let whole = found.get(0).expect("group 0 is the whole match");
+    let form = if found.name("year").is_some() { ANNUAL } else { QUARTERLY };
+    let near = dates.iter().find(|d| d.start >= whole.end() && d.start - whole.end() < 90 && is_period_end(text, d));
+    let hint = if near.is_some() { Hint::None } else { hint(text, whole.start(), whole.start(), text.len()) };
+    Some(ReportMention { start: whole.start(), form: form.to_owned(), period_end: near.map(|d| d.date), hint })
+}
+
+/// The month in which fiscal years end, as the known reports show it; December where none does.
+pub fn fiscal_year_end(known: &[(usize, ReportMention)]) -> u32 {
+    let annual = |form: &str| matches!(form, "10-K" | "10-KSB" | "20-F" | "40-F" | "10-K405");
+    let ends = known.iter().filter(|(_, k)| annual(&k.form)).filter_map(|(_, k)| k.period_end);
+    ends.last().map_or(12, |end| if end.day() <= 7 { (end.month() + 10) % 12 + 1 } else { end.month() })
 }
 
 /// True if a text can name a fiscal period.
@@ -140,15 +177,26 @@ pub fn resolve(report: &ReportMention, at: usize, known: &[(usize, ReportMention
     }
 }
 
-/// End of a quarter named only by its month ("the June 10-Q") or number, told from the date of the report itself.
-pub fn guess(report: &ReportMention, reference: Option<NaiveDate>) -> Option<NaiveDate> {
+/// End of a period named only by its month ("the June 10-Q"), its number or its year, told from the day of the report itself and
+/// the month in which fiscal years end.
+pub fn guess(report: &ReportMention, reference: Option<NaiveDate>, year_end: u32) -> Option<NaiveDate> {
     let reference = reference?;
     let last = |month: u32| {
         let this = month_end(reference.year(), month)?;
         if this < reference { Some(this) } else { month_end(reference.year() - 1, month) }
     };
+    // The end of the fiscal quarter of this number that came last.
+    let quarter = |quarter: u32| last((year_end + 3 * quarter - 1) % 12 + 1);
     match report.hint {
         Hint::Month(month) => last(month),
+        Hint::Quarter(number @ 1..=3, None) => quarter(number),
+        Hint::Quarter(number @ 1..=3, Some(year)) => {
+            let month = (year_end + 3 * number - 1) % 12 + 1;
+            month_end(if month > year_end { year - 1 } else { year }, month)
+        }
+        Hint::Year(year) if report.form.starts_with("10-K") || matches!(report.form.as_str(), "20-F" | "40-F") => {
+            month_end(year, year_end).filter(|end| *end < reference)
+        }
         _ => None,
     }
 }

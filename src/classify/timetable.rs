@@ -4,10 +4,10 @@
 //! (Nasdaq Rule 5840(e)). Where practice counts from more than one day, a range is given: a late filer's limits count
 //! from the due date of the first late report, by some with and by some without the days of Rule 12b-25.
 
-use chrono::{Days, Months, NaiveDate};
+use chrono::{Datelike, Days, Months, NaiveDate};
 
 use super::{Basis, Deadline, DeadlineKind, DeadlineSource, EventKind, Exchange, OverdueReport};
-use crate::calendar::{add_days_rolled, is_business_day, roll_forward};
+use crate::calendar::{add_days_rolled, is_business_day, month_end, roll_forward};
 
 /// What the dates of an event follow from.
 #[derive(Debug, Clone, Copy)]
@@ -256,6 +256,23 @@ fn due_dates(form: &str, period_end: NaiveDate) -> Vec<DueDate> {
         .collect()
 }
 
+/// The period whose report fell due shortly before a letter: what a late report covers when nobody says.
+pub fn late_period(form: &str, letter: NaiveDate, year_end: u32) -> Option<NaiveDate> {
+    const RECENT_DAYS: i64 = 35;
+    let step = |n: u32| (year_end + 3 * n - 1) % 12 + 1;
+    let months: Vec<u32> = match form {
+        "10-K" | "10-KSB" | "20-F" => vec![step(4)],
+        "10-Q" | "10-QSB" => vec![step(1), step(2), step(3)],
+        "6-K" => vec![step(2)],
+        _ => return None,
+    };
+    let ends = months.iter().flat_map(|m| [letter.year() - 1, letter.year()].map(|y| month_end(y, *m)));
+    let due = |end: &NaiveDate| {
+        due_dates(form, *end).iter().any(|d| d.due < letter && (letter - d.due).num_days() <= RECENT_DAYS)
+    };
+    ends.flatten().filter(due).max()
+}
+
 fn add_business_days(from: NaiveDate, n: u32) -> NaiveDate {
     from.iter_days().skip(1).filter(|d| is_business_day(*d)).take(n as usize).last().unwrap_or(from)
 }
@@ -348,6 +365,19 @@ mod tests {
         };
         let found: Vec<(DeadlineKind, NaiveDate)> = derive_deadlines(&facts).iter().map(|d| (d.what, d.date)).collect();
         assert_eq!(found, [(DeadlineKind::HearingRequest, date("2007-03-09"))]);
+    }
+
+    #[test]
+    fn the_report_that_fell_due_before_a_letter_covers_its_period() {
+        let check = |form, letter, year_end, expected: Option<&str>| {
+            assert_eq!(late_period(form, date(letter), year_end), expected.map(date), "{form} {letter}");
+        };
+        check("10-Q", "2009-08-18", 12, Some("2009-06-30"));
+        check("10-K", "2006-04-18", 12, Some("2005-12-31"));
+        check("10-K", "2006-10-02", 6, Some("2006-06-30"));
+        check("6-K", "2024-01-03", 12, Some("2023-06-30"));
+        check("10-Q", "2009-07-20", 12, None);
+        check("11-K", "2009-07-20", 12, None);
     }
 
     #[test]

@@ -6,9 +6,10 @@ use chrono::NaiveDate;
 
 use super::super::bases::find_bases;
 use super::super::phrases::Signal;
-use super::super::reports::{ReportMention, guess, resolve};
+use super::super::reports::{ANNUAL, QUARTERLY, ReportMention, guess, resolve};
 use super::super::rules::Citation;
 use super::super::segment::Zone;
+use super::super::timetable::late_period;
 use super::super::{Basis, EventKind, Exchange, OverdueReport};
 use super::groups::{Group, is_letter};
 use super::{Assembler, distinct, goes_on};
@@ -155,9 +156,19 @@ impl Assembler<'_> {
         if found.is_empty() {
             found = self.reports_before(core);
         }
+        let is_bare = |form: &str| form == ANNUAL || form == QUARTERLY;
+        if found.iter().any(|(_, r)| !is_bare(&r.form)) {
+            found.retain(|(_, r)| !is_bare(&r.form));
+        }
         let mut reports: Vec<OverdueReport> = Vec::new();
         for (i, mention) in found {
-            let report = OverdueReport { form: mention.form.clone(), period_end: self.period_of(i, mention) };
+            let form = self.form_of(&mention.form);
+            let by_letter =
+                || group.date().filter(|_| is_letter(group.kind)).and_then(|d| late_period(&form, d, self.year_end));
+            let told = self.period_of(i, mention);
+            let by_name = || guess(mention, self.reference, self.year_end).filter(|_| is_letter(group.kind));
+            let period_end = told.or_else(by_name).or_else(by_letter);
+            let report = OverdueReport { form, period_end };
             let known = |r: &OverdueReport| {
                 r.form == report.form && (r.period_end == report.period_end || report.period_end.is_none())
             };
@@ -169,6 +180,19 @@ impl Assembler<'_> {
         reports
     }
 
+    /// The form that a report without one has: that of the company's other reports, else the usual one.
+    fn form_of(&self, form: &str) -> String {
+        let named = |forms: &[&str]| {
+            self.sentences.iter().flat_map(|s| s.reports.iter().map(|r| r.form.as_str())).find(|f| forms.contains(f))
+        };
+        match form {
+            ANNUAL => named(&["10-KSB", "20-F", "40-F"]).unwrap_or(if self.is_foreign { "20-F" } else { "10-K" }),
+            QUARTERLY => named(&["10-QSB"]).unwrap_or("10-Q"),
+            other => other,
+        }
+        .to_owned()
+    }
+
     fn reports_of(&self, sentence: &usize) -> impl Iterator<Item = (usize, &ReportMention)> {
         let i = *sentence;
         self.sentences[i].reports.iter().map(move |r| (i, r))
@@ -177,7 +201,7 @@ impl Assembler<'_> {
     /// The end of a report's period; "the Form 10-Q" is the one told last before.
     fn period_of(&self, sentence: usize, report: &ReportMention) -> Option<NaiveDate> {
         resolve(report, self.sentences[sentence].range.start, &self.all_reports)
-            .or_else(|| guess(report, self.reference))
+            .or_else(|| guess(report, self.reference, 12).filter(|_| report.is_named_by_month()))
     }
 
     /// A determination or decision on the whole case is about the reports of its earlier letters.

@@ -22,11 +22,11 @@ use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_new
 use super::deadlines::{ByRule, invites_appeal, stated_deadline};
 use super::outlook::{find_causes, find_hearing, find_steps};
 use super::phrases::Signal;
-use super::reports::ReportMention;
+use super::reports::{ReportMention, fiscal_year_end};
 use super::segment::{Segmented, Zone};
 use super::sentences::{Reading, find_known_reports};
 use super::timetable::{Facts, derive_deadlines, plan_stage};
-use super::{Basis, Cause, Deadline, EventKind, EventStatus, Exchange, ListingEvent};
+use super::{Basis, Cause, Deadline, DocumentContext, EventKind, EventStatus, Exchange, ListingEvent};
 use crate::calendar::business_days_between;
 use company::add_company_events;
 use evidence::CharIndex;
@@ -57,17 +57,21 @@ pub fn assemble(
     segmented: &Segmented,
     sentences: &[Reading],
     acts: &[Act],
+    context: &DocumentContext,
     reference: Option<NaiveDate>,
 ) -> super::Reading {
     let mut groups = join_dated(acts);
     let passed_acts = join_undated(sentences, acts, &mut groups);
+    let known = find_known_reports(segmented, reference);
     let mut assembler = Assembler {
         sentences,
         acts,
         owner: BTreeMap::new(),
         single_letter: false,
         segmented,
-        all_reports: find_known_reports(segmented, reference),
+        year_end: fiscal_year_end(&known),
+        is_foreign: context.form.is_some_and(|f| f.starts_with("6-K") || f.starts_with("20-F")),
+        all_reports: known,
         reference,
         chars: CharIndex::new(text),
         text,
@@ -98,6 +102,10 @@ struct Assembler<'a> {
     /// The document tells one new letter or decision and no more.
     single_letter: bool,
     all_reports: Vec<(usize, ReportMention)>,
+    /// The month in which the company's fiscal years end.
+    year_end: u32,
+    /// It reports on Forms 20-F and 6-K.
+    is_foreign: bool,
     reference: Option<NaiveDate>,
     chars: CharIndex,
 }
