@@ -8,7 +8,6 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::NaiveDate;
 use clap::Args;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::Level;
 use url::Url;
@@ -16,6 +15,7 @@ use url::Url;
 use super::{Common, Failure, print, print_json, system_clock};
 use crate::classify::{EventStatus, ListingEvent, default_alert};
 use crate::config::Settings;
+use crate::corpus::parse_records;
 use crate::edgar::client::{EdgarClient, SubmissionPath};
 use crate::edgar::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES, looks_like_submission};
 use crate::edgar::ids::{AccessionNumber, Cik, DocumentType};
@@ -205,33 +205,11 @@ fn document_json(name: &str, form: Option<&str>, document: &DocumentReading) -> 
     })
 }
 
-/// A corpus record, as far as it is input.
-#[derive(Deserialize)]
-struct Record {
-    id: String,
-    form: Option<String>,
-    document_type: Option<String>,
-    filed: Option<NaiveDate>,
-    issuer: Option<String>,
-    text: String,
-}
-
 fn explain_records(path: &Path) -> Result<(), Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let record: Record = serde_json::from_str(line)
-            .map_err(|error| Failure::failed(format!("{}:{}: {error}", path.display(), index + 1)))?;
-        let context = FilingContext { form: record.form.clone(), filed: record.filed, issuer: record.issuer };
-        let document = Document {
-            sequence: 1,
-            document_type: DocumentType::new(record.document_type.as_deref().unwrap_or_default()),
-            filename: None,
-            size_bytes: record.text.len() as u64,
-            body: record.text.into_bytes(),
-        };
-        let reading = read_document(&document, &context);
-        print_json(&document_json(&record.id, record.form.as_deref(), &reading))?;
+    let bytes = std::fs::read(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    for record in parse_records(&path.display().to_string(), &bytes) {
+        let record = record.map_err(Failure::failed)?;
+        print_json(&document_json(&record.id, record.form.as_deref(), &record.read()))?;
     }
     Ok(())
 }
