@@ -12,6 +12,7 @@
 //! - [`classify`] (pure): text -> listing events with evidence
 //! - [`reading`] (pure): a filing -> its documents' events, merged
 //! - [`corpus`] (pure): documents with the answers a person gave
+//! - [`evaluate`] (pure): readings held against those answers
 //! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
 //! - [`render`] (pure): an alert -> subject, text, HTML
 //! - [`outbox`] (pure): when a message is tried again
@@ -34,6 +35,7 @@ pub mod corpus;
 pub mod daemon;
 pub mod demo;
 pub mod edgar;
+pub mod evaluate;
 pub mod logging;
 pub mod mail;
 pub mod outbox;

@@ -3,6 +3,7 @@
 mod alerts;
 mod check_config;
 mod demo;
+mod evaluate;
 mod explain;
 mod once;
 mod outbox;
@@ -50,6 +51,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Read documents and say what was found and why
     Explain(explain::ExplainArgs),
+    /// Read labelled documents and say how often that goes right, and where not
+    Evaluate(evaluate::EvaluateArgs),
     /// List what was found, and who was told when
     Alerts(alerts::AlertsArgs),
     /// List and act on mail that waits or was set aside
@@ -129,6 +132,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Demo => demo::run(&common).await,
         Command::CheckConfig(args) => check_config::run(&common, &args).await,
         Command::Explain(args) => explain::run(&common, &args).await,
+        Command::Evaluate(args) => evaluate::run(&args).await,
         Command::Alerts(args) => alerts::run(&common, &args).await,
         Command::Outbox(args) => outbox::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,
@@ -160,6 +164,11 @@ impl Common {
         let store = Store::open_existing(&settings.store_url).await?;
         Ok((settings, store))
     }
+}
+
+/// Writes one line to standard error, for a command that has more than one thing to complain of.
+fn complain(message: impl std::fmt::Display) {
+    eprintln!("edgar-watch: {message}");
 }
 
 fn system_clock() -> SharedClock {
