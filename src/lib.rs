@@ -11,6 +11,8 @@
 //! - [`text`] (pure): a document's bytes -> normalised text
 //! - [`classify`] (pure): text -> listing events with evidence
 //! - [`reading`] (pure): a filing -> its documents' events, merged
+//! - [`corpus`] (pure): documents with the answers a person gave
+//! - [`evaluate`] (pure): readings held against those answers
 //! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
 //! - [`render`] (pure): an alert -> subject, text, HTML
 //! - [`outbox`] (pure): when a message is tried again
@@ -29,9 +31,11 @@ pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod corpus;
 pub mod daemon;
 pub mod demo;
 pub mod edgar;
+pub mod evaluate;
 pub mod logging;
 pub mod mail;
 pub mod outbox;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use chrono::NaiveDate;
 use clap::Args;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::Level;
 use url::Url;
 
 use super::{Common, Failure, print, print_json, system_clock};
 use crate::classify::{EventStatus, ListingEvent, Phrase, default_alert};
-use crate::config::{self, Settings};
+use crate::config::Settings;
+use crate::corpus::parse_records;
 use crate::edgar::client::{EdgarClient, SubmissionPath};
 use crate::edgar::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES, looks_like_submission};
 use crate::edgar::ids::{AccessionNumber, Cik, DocumentType};
@@ -64,24 +64,15 @@ struct Explained {
 
 pub(super) async fn run(common: &Common, args: &ExplainArgs) -> Result<(), Failure> {
     if let Some(path) = &args.jsonl {
-        return explain_records(path, &own_patterns(common)?);
+        return explain_records(path, &common.own_patterns()?);
     }
-    let patterns = own_patterns(common)?;
+    let patterns = common.own_patterns()?;
     let context = FilingContext { form: args.form.clone(), filed: args.filed, issuer: None, patterns };
     for source in &args.sources {
         let explained = explain_source(common, source, &context).await?;
         print_explained(&explained, args)?;
     }
     Ok(())
-}
-
-/// The phrases of the configuration, if there is one: `explain` reads as the daemon does, and works without.
-fn own_patterns(common: &Common) -> Result<Arc<[Phrase]>, Failure> {
-    match config::locate(common.config.as_deref()) {
-        Ok(located) => Ok(config::load(&located.path)?.reading.patterns),
-        Err(error) if common.config.is_some() => Err(error.into()),
-        Err(_) => Ok(Arc::default()),
-    }
 }
 
 async fn explain_source(common: &Common, source: &str, context: &FilingContext) -> Result<Explained, Failure> {
@@ -215,34 +206,11 @@ fn document_json(name: &str, form: Option<&str>, document: &DocumentReading) -> 
     })
 }
 
-/// A corpus record, as far as it is input.
-#[derive(Deserialize)]
-struct Record {
-    id: String,
-    form: Option<String>,
-    document_type: Option<String>,
-    filed: Option<NaiveDate>,
-    issuer: Option<String>,
-    text: String,
-}
-
 fn explain_records(path: &Path, patterns: &Arc<[Phrase]>) -> Result<(), Failure> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
-    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let record: Record = serde_json::from_str(line)
-            .map_err(|error| Failure::failed(format!("{}:{}: {error}", path.display(), index + 1)))?;
-        let patterns = patterns.clone();
-        let context = FilingContext { form: record.form.clone(), filed: record.filed, issuer: record.issuer, patterns };
-        let document = Document {
-            sequence: 1,
-            document_type: DocumentType::new(record.document_type.as_deref().unwrap_or_default()),
-            filename: None,
-            size_bytes: record.text.len() as u64,
-            body: record.text.into_bytes(),
-        };
-        let reading = read_document(&document, &context);
-        print_json(&document_json(&record.id, record.form.as_deref(), &reading))?;
+    let bytes = std::fs::read(path).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?;
+    for record in parse_records(&path.display().to_string(), &bytes) {
+        let record = record.map_err(Failure::failed)?;
+        print_json(&document_json(&record.id, record.form.as_deref(), &record.read(patterns)))?;
     }
     Ok(())
 }

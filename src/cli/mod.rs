@@ -3,6 +3,7 @@
 mod alerts;
 mod check_config;
 mod demo;
+mod evaluate;
 mod explain;
 mod once;
 mod outbox;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use tracing::Level;
 
+use crate::classify::Phrase;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, ConfigError, Settings};
 use crate::logging::{self, LogFormat};
@@ -50,6 +52,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Read documents and say what was found and why
     Explain(explain::ExplainArgs),
+    /// Read labelled documents and say how often that goes right, and where not
+    Evaluate(evaluate::EvaluateArgs),
     /// List what was found, and who was told when
     Alerts(alerts::AlertsArgs),
     /// List and act on mail that waits or was set aside
@@ -129,6 +133,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Demo => demo::run(&common).await,
         Command::CheckConfig(args) => check_config::run(&common, &args).await,
         Command::Explain(args) => explain::run(&common, &args).await,
+        Command::Evaluate(args) => evaluate::run(&common, &args).await,
         Command::Alerts(args) => alerts::run(&common, &args).await,
         Command::Outbox(args) => outbox::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,
@@ -154,12 +159,27 @@ impl Common {
         Ok(Arc::new(settings))
     }
 
+    /// The phrases of the configuration, if there is one: what only reads documents does so as the daemon does, and works
+    /// without.
+    fn own_patterns(&self) -> Result<Arc<[Phrase]>, Failure> {
+        match config::locate(self.config.as_deref()) {
+            Ok(located) => Ok(config::load(&located.path)?.reading.patterns),
+            Err(error) if self.config.is_some() => Err(error.into()),
+            Err(_) => Ok(Arc::default()),
+        }
+    }
+
     /// Loads the configuration and opens the store that a daemon or `once` has made.
     async fn load_with_store(&self) -> Result<(Arc<Settings>, Store), Failure> {
         let settings = self.load(Some(Level::WARN))?;
         let store = Store::open_existing(&settings.store_url).await?;
         Ok((settings, store))
     }
+}
+
+/// Writes one line to standard error, for a command that has more than one thing to complain of.
+fn complain(message: impl std::fmt::Display) {
+    eprintln!("edgar-watch: {message}");
 }
 
 fn system_clock() -> SharedClock {

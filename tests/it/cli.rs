@@ -7,26 +7,12 @@ use edgar_watch::demo::edgar::{Archive, LoopbackEdgar, page};
 use serde_json::Value;
 
 use crate::support::filings::{TestFiling, archive};
-use crate::support::{DeskPlan, files_below, read_mails};
-
-fn edgar_watch(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("EDGAR_WATCH_CONFIG")
-        .env_remove("RUST_LOG")
-        .output()
-        .expect("the binary runs")
-}
+use crate::support::{DeskPlan, edgar_watch, files_below, read_mails, text};
 
 /// The binary on a thread of its own, so that a loopback server of this test can answer it.
 async fn run(folder: &Path, args: &'static [&'static str]) -> Output {
     let folder = folder.to_owned();
     tokio::task::spawn_blocking(move || edgar_watch(&folder, args)).await.expect("the binary runs")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("UTF-8")
 }
 
 struct Installed {
@@ -47,7 +33,9 @@ fn help_and_version_need_no_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = edgar_watch(folder.path(), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for command in ["run", "once", "demo", "check-config", "explain", "alerts", "outbox", "status", "test-mail"] {
+    for command in
+        ["run", "once", "demo", "check-config", "explain", "evaluate", "alerts", "outbox", "status", "test-mail"]
+    {
         assert!(text(&help.stdout).contains(command), "{command}");
     }
     assert_eq!(edgar_watch(folder.path(), &["--version"]).status.code(), Some(0));

@@ -17,6 +17,9 @@ mod delivery;
 // The binary itself: help, exit codes, output, signals.
 mod cli;
 
+// `evaluate`: what it prints, and when it fails.
+mod evaluate;
+
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
 mod state;
 

@@ -6,6 +6,7 @@ pub mod smtp;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -152,6 +153,22 @@ pub fn read_mails(folder: &Path) -> Vec<Message<'static>> {
             MessageParser::default().parse(&bytes).expect("a mail").into_owned()
         })
         .collect()
+}
+
+/// The binary, run in a folder to its end.
+pub fn edgar_watch(folder: &Path, args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
+        .args(args)
+        .current_dir(folder)
+        .env_remove("EDGAR_WATCH_CONFIG")
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("the binary runs")
+}
+
+/// What the binary printed.
+pub fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
 }
 
 /// The folder of real EDGAR files, when it lies beside the project. Says plainly when it does not.
