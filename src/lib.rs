@@ -11,6 +11,7 @@
 //! - [`text`] (pure): a document's bytes -> normalised text
 //! - [`classify`] (pure): text -> listing events with evidence
 //! - [`reading`] (pure): a filing -> its documents' events, merged
+//! - [`linking`] (pure): all events of an issuer -> which of them are about one letter, and what a later one changes
 //! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
 //! - [`render`] (pure): an alert -> subject, text, HTML
 //! - [`outbox`] (pure): when a message is tried again
@@ -32,6 +33,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod edgar;
+pub mod linking;
 pub mod logging;
 pub mod mail;
 pub mod outbox;
