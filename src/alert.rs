@@ -10,6 +10,7 @@ use url::Url;
 use crate::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent, default_alert};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
+use crate::linking::Link;
 
 /// Why subscribers are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Alert {
     pub read_at: DateTime<Utc>,
     /// What it reports, new and history.
     pub events: Vec<ListingEvent>,
+    /// For each new event, what other filings told of its letter when this one was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// The documents that were read, with the name of each and the address for people.
     pub documents: Vec<AlertDocument>,
     /// The filing's index page.
@@ -69,6 +73,13 @@ impl Alert {
     /// The events that are the filing's own news.
     pub fn news(&self) -> impl Iterator<Item = &ListingEvent> {
         self.events.iter().filter(|event| event.status == EventStatus::New)
+    }
+
+    /// Its news, each with what other filings told of the letter; an alert of an earlier version knows nothing of that.
+    pub fn linked_news(&self) -> impl Iterator<Item = (&ListingEvent, Option<&Link>)> {
+        let is_news = |(_, event): &(usize, &ListingEvent)| event.status == EventStatus::New;
+        let link_of = |ordinal| self.links.iter().find(move |link| link.event.ordinal == ordinal);
+        self.events.iter().enumerate().filter(is_news).map(move |(ordinal, event)| (event, link_of(ordinal)))
     }
 
     /// What it retells.

@@ -284,6 +284,7 @@ impl Watcher {
             seen_at: queued.seen_at,
             read_at: now,
             events: Vec::new(),
+            links: Vec::new(),
             documents: Vec::new(),
             index_url: self.client.index_url(cik, queued.accession),
             caveats: Vec::new(),
