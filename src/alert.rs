@@ -176,17 +176,28 @@ impl ResolvedSubscription {
     }
 }
 
-/// Who is told of an alert: each recipient once, however the address is spelled, with the names of all subscriptions that ask for it. That a filing
-/// cannot be read yet is told to everyone who would be told of its issuer.
-pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Vec<String>> {
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// What a recipient asked for in an alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The names of all subscriptions that ask for it.
+    pub subscriptions: Vec<String>,
+    /// The events they ask for, by their places in [`Alert::events`]; none of a filing that cannot be read yet.
+    pub ordinals: Vec<usize>,
+}
+
+/// Who asked for an alert, each recipient once, however the address is spelled. That a filing cannot be read yet is
+/// told to everyone who would be told of its issuer.
+pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Asked> {
+    let mut told: BTreeMap<String, Asked> = BTreeMap::new();
     for subscription in subscriptions.iter().filter(|subscription| subscription.covers(&alert.filers)) {
-        let asked = match alert.purpose {
-            Purpose::NotReadable => true,
-            Purpose::Reading => alert.news().any(|event| subscription.filter.matches(event)),
-        };
-        if asked {
-            told.entry(subscription.recipient.to_lowercase()).or_default().push(subscription.name.clone());
+        let matches = alert.events.iter().enumerate().filter(|(_, event)| subscription.filter.matches(event));
+        let ordinals: Vec<usize> = matches.map(|(ordinal, _)| ordinal).collect();
+        if alert.purpose == Purpose::NotReadable || !ordinals.is_empty() {
+            let asked = told.entry(subscription.recipient.to_lowercase()).or_default();
+            asked.subscriptions.push(subscription.name.clone());
+            asked.ordinals.extend(ordinals);
+            asked.ordinals.sort_unstable();
+            asked.ordinals.dedup();
         }
     }
     told
