@@ -10,6 +10,7 @@ use url::Url;
 use crate::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent, default_alert};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
+use crate::linking::Link;
 
 /// Why subscribers are written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Alert {
     pub read_at: DateTime<Utc>,
     /// What it reports, new and history.
     pub events: Vec<ListingEvent>,
+    /// For each new event, what other filings told of its letter when this one was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
     /// The documents that were read, with the name of each and the address for people.
     pub documents: Vec<AlertDocument>,
     /// The filing's index page.
@@ -69,6 +73,13 @@ impl Alert {
     /// The events that are the filing's own news.
     pub fn news(&self) -> impl Iterator<Item = &ListingEvent> {
         self.events.iter().filter(|event| event.status == EventStatus::New)
+    }
+
+    /// Its news, each with what other filings told of the letter; an alert of an earlier version knows nothing of that.
+    pub fn linked_news(&self) -> impl Iterator<Item = (&ListingEvent, Option<&Link>)> {
+        let is_news = |(_, event): &(usize, &ListingEvent)| event.status == EventStatus::New;
+        let link_of = |ordinal| self.links.iter().find(move |link| link.event.ordinal == ordinal);
+        self.events.iter().enumerate().filter(is_news).map(move |(ordinal, event)| (event, link_of(ordinal)))
     }
 
     /// What it retells.
@@ -165,17 +176,28 @@ impl ResolvedSubscription {
     }
 }
 
-/// Who is told of an alert: each recipient once, however the address is spelled, with the names of all subscriptions that ask for it. That a filing
-/// cannot be read yet is told to everyone who would be told of its issuer.
-pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Vec<String>> {
-    let mut told: BTreeMap<String, Vec<String>> = BTreeMap::new();
+/// What a recipient asked for in an alert.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The names of all subscriptions that ask for it.
+    pub subscriptions: Vec<String>,
+    /// The events they ask for, by their places in [`Alert::events`]; none of a filing that cannot be read yet.
+    pub ordinals: Vec<usize>,
+}
+
+/// Who asked for an alert, each recipient once, however the address is spelled. That a filing cannot be read yet is
+/// told to everyone who would be told of its issuer.
+pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Asked> {
+    let mut told: BTreeMap<String, Asked> = BTreeMap::new();
     for subscription in subscriptions.iter().filter(|subscription| subscription.covers(&alert.filers)) {
-        let asked = match alert.purpose {
-            Purpose::NotReadable => true,
-            Purpose::Reading => alert.news().any(|event| subscription.filter.matches(event)),
-        };
-        if asked {
-            told.entry(subscription.recipient.to_lowercase()).or_default().push(subscription.name.clone());
+        let matches = alert.events.iter().enumerate().filter(|(_, event)| subscription.filter.matches(event));
+        let ordinals: Vec<usize> = matches.map(|(ordinal, _)| ordinal).collect();
+        if alert.purpose == Purpose::NotReadable || !ordinals.is_empty() {
+            let asked = told.entry(subscription.recipient.to_lowercase()).or_default();
+            asked.subscriptions.push(subscription.name.clone());
+            asked.ordinals.extend(ordinals);
+            asked.ordinals.sort_unstable();
+            asked.ordinals.dedup();
         }
     }
     told

@@ -13,6 +13,7 @@
 //! - [`reading`] (pure): a filing -> its documents' events, merged
 //! - [`corpus`] (pure): documents with the answers a person gave
 //! - [`evaluate`] (pure): readings held against those answers
+//! - [`linking`] (pure): all events of an issuer -> which of them are about one letter, and what a later one changes
 //! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
 //! - [`render`] (pure): an alert -> subject, text, HTML
 //! - [`outbox`] (pure): when a message is tried again
@@ -36,6 +37,7 @@ pub mod daemon;
 pub mod demo;
 pub mod edgar;
 pub mod evaluate;
+pub mod linking;
 pub mod logging;
 pub mod mail;
 pub mod outbox;

@@ -5,13 +5,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Common, Failure, outbox, print, print_json, system_clock};
-use crate::alert::{Alert, message_id};
+use crate::alert::{Alert, Purpose, message_id};
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
+use crate::linking::Link;
 use crate::mail::{DeliveryError, Envelope, Mailer};
 use crate::passes::write_notice;
 use crate::render::{print_date, subject};
-use crate::store::{AlertRow, NoticeRow, Store};
+use crate::store::{AlertRow, NoticeRow, Store, Withheld};
 
 /// Arguments of `alerts`.
 #[derive(Debug, Args)]
@@ -42,7 +43,13 @@ pub(super) async fn run(common: &Common, args: &AlertsArgs) -> Result<(), Failur
     for row in store.alerts_since(since).await? {
         let alert = parse(&row)?;
         let notices = store.notices_of(&row.id).await?;
-        if args.json { print_json(&describe(&row, &alert, &notices))? } else { print(&print_alert(&alert, &notices))? }
+        let withheld = store.withheld_from(&row.id).await?;
+        if args.json {
+            let links = store.links_of(row.accession).await?;
+            print_json(&describe(&row, &alert, &notices, &withheld, &links))?;
+        } else {
+            print(&print_alert(&alert, &notices, &withheld))?;
+        }
     }
     Ok(())
 }
@@ -51,7 +58,7 @@ fn parse(row: &AlertRow) -> Result<Alert, Failure> {
     serde_json::from_str(&row.content).map_err(|error| Failure::failed(format!("alert {}: {error}", row.id)))
 }
 
-fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow]) -> Value {
+fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], links: &[Link]) -> Value {
     let mut value = json!(alert);
     value["schema"] = json!(1);
     value["subject"] = json!(subject(alert));
@@ -63,17 +70,34 @@ fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow]) -> Value {
         told
     });
     value["notices"] = told.collect();
+    let withheld = withheld.iter().map(|withheld| {
+        json!({
+            "recipient": withheld.recipient,
+            "subscriptions": withheld.subscriptions,
+            "told_by": withheld.told_by,
+        })
+    });
+    value["withheld"] = withheld.collect();
+    // As it stands now; `links` is what was known when the alert was raised.
+    value["letters"] = match alert.purpose {
+        Purpose::Reading => json!(links),
+        Purpose::NotReadable => json!([]),
+    };
     value
 }
 
-fn print_alert(alert: &Alert, notices: &[NoticeRow]) -> String {
+fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld]) -> String {
     let mut out = format!("{}  {}  {}\n", alert.id, print_date(alert.filing_date), subject(alert));
     for notice in notices {
         let message = &notice.message;
         let when = message.final_at.map(|at| at.format(" %Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
         out.push_str(&format!("    {}  {}{when}\n", notice.recipient, message.state.as_str()));
     }
-    if notices.is_empty() {
+    for withheld in withheld {
+        let told_by = withheld.told_by.join(" and ");
+        out.push_str(&format!("    {}  withheld: already told by alert {told_by}\n", withheld.recipient));
+    }
+    if notices.is_empty() && withheld.is_empty() {
         out.push_str("    nobody subscribed\n");
     }
     out

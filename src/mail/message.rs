@@ -18,6 +18,8 @@ pub struct NoticeHeaders {
     pub kinds: String,
     /// The thread this mail belongs to, without angle brackets.
     pub thread_id: String,
+    /// The thread of the filing that first told of the letter, where that is another one.
+    pub letter_thread_id: Option<String>,
 }
 
 /// What every mail has.
@@ -49,7 +51,12 @@ pub fn build_notice(
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
     let thread = format!("<{}>", headers.thread_id);
-    let mut message = start(basics)?.in_reply_to(thread.clone()).references(thread).multipart(alternative)?;
+    // Oldest first, as RFC 5322 has it.
+    let references = match &headers.letter_thread_id {
+        Some(letter) => format!("<{letter}> {thread}"),
+        None => thread.clone(),
+    };
+    let mut message = start(basics)?.in_reply_to(thread).references(references).multipart(alternative)?;
     // The list is named after the sender's domain, as RFC 2919 has it.
     let list_id = format!("EDGAR Watch alerts <edgar-watch.{}>", basics.from.email.domain());
     for (name, value) in [

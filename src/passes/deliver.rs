@@ -188,12 +188,14 @@ pub fn write_notice(
 ) -> anyhow::Result<Vec<u8>> {
     let body = describe_alert(alert, subscriptions, written_at);
     let kinds: Vec<&str> = alert.kinds().into_iter().map(super::super::classify::EventKind::as_str).collect();
+    let letter = alert.links.first().map(|link| link.letter.accession);
     let headers = NoticeHeaders {
         accession: alert.accession.to_string(),
         cik: alert.filers.first().map(|filer| filer.cik.to_string()).unwrap_or_default(),
         form: alert.form.to_string(),
         kinds: kinds.join(","),
         thread_id: thread_id(alert.accession),
+        letter_thread_id: letter.filter(|letter| *letter != alert.accession).map(thread_id),
     };
     let subject = subject(alert);
     let basics = Basics { from, to: recipient, subject: &subject, message_id, date: written_at };

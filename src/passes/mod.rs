@@ -2,6 +2,7 @@
 //! `deliver` sends what follows. `once` runs them one after the other, `run` gives each a task of its own; they
 //! meet only in the store.
 
+mod consequences;
 mod cycle;
 mod deliver;
 mod poll;

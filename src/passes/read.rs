@@ -1,23 +1,25 @@
 //! Reads what is due: fetches each filing, reads it on a blocking thread, and commits it with all that follows.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
+use super::consequences::{alert_row, consequences, notices};
 use super::{PassError, Watcher, Watchlist};
-use crate::alert::{Alert, AlertDocument, Purpose, alert_id, message_id, recipients};
-use crate::classify::{CLASSIFIER_VERSION, default_alert};
+use crate::alert::{Alert, AlertDocument, Asked, Purpose, alert_id, recipients};
+use crate::classify::CLASSIFIER_VERSION;
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
 use crate::edgar::feed::Filer;
 use crate::edgar::filing::Filing;
 use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
+use crate::linking::links_to_tell;
 use crate::reading::{FilingContext, FilingReading, read_filing};
 use crate::render::subject;
-use crate::store::{AlertRow, NewNotice, QueuedFiling, ReadFiling, StoredDocument};
+use crate::store::{QueuedFiling, ReadFiling, StoredDocument};
 
 /// What reading did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -196,14 +198,16 @@ impl Watcher {
             tracing::warn!(%accession, "filing {accession}: {caveat}");
         }
         let read_at = self.clock.now();
-        let alert = self.build_alert(watchlist, &with_parties(queued, reading), reading, read_at).await;
-        let mut told = recipients(&alert, &watchlist.subscriptions);
+        let known = with_parties(queued, reading);
+        let alert = self.build_alert(watchlist, &known, reading, read_at).await;
+        let mut asked = recipients(&alert, &watchlist.subscriptions);
         // Whoever was told that it could not be read is told what it says.
+        let mut promised = BTreeSet::new();
         for notice in self.store.notices_of(&alert_id(accession, Purpose::NotReadable)).await? {
-            told.entry(notice.recipient).or_insert(notice.subscriptions);
+            promised.insert(notice.recipient.clone());
+            let subscriptions = notice.subscriptions;
+            asked.entry(notice.recipient).or_insert(Asked { subscriptions, ordinals: Vec::new() });
         }
-        let is_alert = default_alert(&alert.events) || !told.is_empty();
-        let n_notices = told.len();
         let documents = reading
             .documents
             .iter()
@@ -221,19 +225,37 @@ impl Watcher {
             accession,
             read_at,
             classifier_version: CLASSIFIER_VERSION,
+            filers: known.filers,
             documents,
             events: reading.events.clone(),
-            alert: if is_alert { Some(rows(&alert, told)?) } else { None },
         };
-        if !self.store.record_reading(&read).await? {
+        let mut title = String::new();
+        let follows = self
+            .store
+            .record_reading(&read, |linked| {
+                let alert = Alert { links: links_to_tell(&linked.links, accession), ..alert };
+                title = subject(&alert);
+                consequences(&alert, asked, &promised, linked)
+            })
+            .await?;
+        let Some(follows) = follows else {
             tracing::debug!(%accession, "filing {accession} was read by another process");
             return Ok(Outcome::Read { alerted: false, n_notices: 0 });
-        }
-        if is_alert {
+        };
+        if let Some(alert) = &follows.alert {
             let cik = filing_cik(queued);
-            tracing::info!(%accession, %cik, form = %queued.form, "alert {}: {}", alert.id, subject(&alert));
+            let withheld = match follows.withheld.len() {
+                0 => String::new(),
+                n => format!(", withheld from {n} told before"),
+            };
+            tracing::info!(%accession, %cik, form = %queued.form, "alert {}: {title}{withheld}", alert.id);
         }
-        Ok(Outcome::Read { alerted: is_alert, n_notices })
+        for released in &follows.released {
+            let alert = &released.alert;
+            tracing::info!(accession = %alert.accession, "alert {}: told to one from whom it was withheld", alert.id);
+        }
+        let n_notices = follows.notices.len() + follows.released.len();
+        Ok(Outcome::Read { alerted: follows.alert.is_some(), n_notices })
     }
 
     async fn build_alert(
@@ -285,6 +307,7 @@ impl Watcher {
             seen_at: queued.seen_at,
             read_at: now,
             events: Vec::new(),
+            links: Vec::new(),
             documents: Vec::new(),
             index_url: self.client.index_url(cik, queued.accession),
             caveats: Vec::new(),
@@ -338,10 +361,9 @@ impl Watcher {
         for queued in self.store.unread_listing_notices(now - UNREADABLE_AFTER).await? {
             let accession = queued.accession;
             let alert = self.bare_alert(watchlist, &queued, Purpose::NotReadable, now);
-            let told = recipients(&alert, &watchlist.subscriptions);
-            n_notices += told.len();
-            let (row, notices) = rows(&alert, told)?;
-            self.store.record_unreadable(&row, &notices).await?;
+            let notices = notices(&alert, recipients(&alert, &watchlist.subscriptions));
+            n_notices += notices.len();
+            self.store.record_unreadable(&alert_row(&alert)?, &notices).await?;
             tracing::warn!(%accession, "filing {accession} lists item 3.01 and is not readable yet: subscribers are told");
         }
         Ok(n_notices)
@@ -392,24 +414,4 @@ fn with_parties(queued: &QueuedFiling, reading: &FilingReading) -> QueuedFiling 
         }
     }
     queued
-}
-
-fn rows(alert: &Alert, told: BTreeMap<String, Vec<String>>) -> anyhow::Result<(AlertRow, Vec<NewNotice>)> {
-    let subject = subject(alert);
-    let notices = told
-        .into_iter()
-        .map(|(recipient, subscriptions)| NewNotice {
-            message_id: message_id(&alert.id, &recipient),
-            subject: subject.clone(),
-            recipient,
-            subscriptions,
-        })
-        .collect();
-    let row = AlertRow {
-        id: alert.id.clone(),
-        accession: alert.accession,
-        created_at: alert.read_at,
-        content: serde_json::to_string(alert)?,
-    };
-    Ok((row, notices))
 }

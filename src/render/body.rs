@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::words::{basis_name, deadline_name, event_title, print_date, report_name};
+use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, print_date, report_name};
 use crate::alert::{Alert, Purpose};
 use crate::classify::{DeadlineSource, Evidence, ListingEvent};
 use crate::edgar::eastern::print_eastern;
+use crate::linking::{Change, Link, Relation};
 
 /// The body of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,23 +47,29 @@ const MAX_QUOTE_CHARS: usize = 900;
 /// Says what an alert has to say. `written_at` is when the mail is made.
 pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateTime<Utc>) -> Body {
     let mut sections = Vec::new();
-    let news: Vec<&ListingEvent> = alert.news().collect();
+    let news: Vec<(&ListingEvent, Option<&Link>)> = alert.linked_news().collect();
     let headline = match (news.first(), alert.purpose) {
-        (Some(first), _) => headline(first),
+        (Some((first, link)), _) => headline(first, *link),
         (None, Purpose::NotReadable) => {
             format!("Filed, not readable yet: {} with Item 3.01 (listing notice)", alert.form)
         }
         (None, Purpose::Reading) => "Read now: no new listing notice was found in it".to_owned(),
     };
-    sections.push(Section { title: String::new(), lines: overview(alert, news.first().copied()) });
+    let told = news.first().and_then(|(_, link)| *link).map(told_elsewhere).unwrap_or_default();
+    if !told.is_empty() {
+        sections.push(Section { title: String::new(), lines: told });
+    }
+    sections.push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event)) });
     if alert.purpose == Purpose::NotReadable {
         let sentence = "EDGAR lists this filing but has not published its text. It is tried again until it can be \
                         read; the reading follows in this thread.";
         sections.push(Section { title: String::new(), lines: vec![Line::Plain(sentence.to_owned())] });
     }
-    for (index, event) in news.iter().enumerate() {
+    for (index, (event, link)) in news.iter().enumerate() {
         if index > 0 {
-            sections.push(Section { title: format!("Also new: {}", event_title(event)), lines: event_facts(event) });
+            let mut lines = link.map(told_elsewhere).unwrap_or_default();
+            lines.extend(event_facts(event));
+            sections.push(Section { title: format!("Also new: {}", event_title(event)), lines });
         }
         let quotes = quotes(event);
         if !quotes.is_empty() {
@@ -85,7 +92,7 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     Body { headline, sections }
 }
 
-fn headline(event: &ListingEvent) -> String {
+fn headline(event: &ListingEvent, link: Option<&Link>) -> String {
     let mut marks = Vec::new();
     if event.additional {
         marks.push("additional");
@@ -94,7 +101,32 @@ fn headline(event: &ListingEvent) -> String {
         marks.push("expected");
     }
     let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
-    format!("New: {}{marks}, confidence {:.2}", event_title(event), event.confidence)
+    let is_correction = link.is_some_and(|link| matches!(link.relation, Relation::Correction { .. }));
+    let verdict = if is_correction { "Correction" } else { "New" };
+    format!("{verdict}: {}{marks}, confidence {:.2}", event_title(event), event.confidence)
+}
+
+/// What other filings told of an event's letter.
+fn told_elsewhere(link: &Link) -> Vec<Line> {
+    let mut lines = match &link.relation {
+        Relation::First => Vec::new(),
+        Relation::Repeat => vec![Line::Plain(format!("First reported in {}.", filing_name(link.letter)))],
+        Relation::Correction { of, changes } => {
+            with_changes(format!("Corrects the alert of {}:", filing_name(*of)), changes)
+        }
+        Relation::MayRepeat { of } => {
+            vec![Line::Plain(format!("This may repeat the alert of {}.", filing_name(*of)))]
+        }
+    };
+    if let Some(corrected) = &link.corrected {
+        let sentence = format!("Corrected since by {}, read before this filing:", filing_name(corrected.by));
+        lines.extend(with_changes(sentence, &corrected.changes));
+    }
+    lines
+}
+
+fn with_changes(sentence: String, changes: &[Change]) -> Vec<Line> {
+    std::iter::once(sentence).chain(changes.iter().map(change_name)).map(Line::Plain).collect()
 }
 
 fn overview(alert: &Alert, event: Option<&ListingEvent>) -> Vec<Line> {

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use crate::alert::{Alert, Purpose};
 use crate::classify::{Basis, DeadlineKind, EventKind, Exchange, ListingEvent, OverdueReport};
+use crate::linking::{Change, EventRef, Relation};
 
 /// `2 Mar 2007`: no reader mistakes day for month.
 pub fn print_date(date: NaiveDate) -> String {
@@ -22,7 +23,11 @@ pub(super) fn exchange_name(exchange: Exchange) -> &'static str {
 
 /// What happened, in words: `NASDAQ staff determination`.
 pub fn event_title(event: &ListingEvent) -> String {
-    let what = match event.kind {
+    format!("{} {}", exchange_name(event.exchange), kind_name(event.kind))
+}
+
+fn kind_name(kind: EventKind) -> &'static str {
+    match kind {
         EventKind::StaffDetermination => "staff determination",
         EventKind::DeficiencyNotice => "deficiency notice",
         EventKind::HearingRequested => "hearing requested",
@@ -32,8 +37,7 @@ pub fn event_title(event: &ListingEvent) -> String {
         EventKind::ComplianceRegained => "compliance regained",
         EventKind::Delisting => "delisting",
         EventKind::Anticipated => "notice expected, none received",
-    };
-    format!("{} {what}", exchange_name(event.exchange))
+    }
 }
 
 pub(super) fn basis_name(basis: Basis) -> &'static str {
@@ -67,6 +71,29 @@ pub(super) fn report_name(report: &OverdueReport) -> String {
         Some(end) => format!("{} for the period ended {}", report.form, print_date(end)),
         None => report.form.clone(),
     }
+}
+
+/// The filing of an event, in words: `0001193125-25-120935 (filed 2 Mar 2007)`.
+pub(super) fn filing_name(event: EventRef) -> String {
+    format!("{} (filed {})", event.accession, print_date(event.filing_date))
+}
+
+/// A change, in words: `compliance due: 9 May 2024, was 2 May 2024`.
+pub(super) fn change_name(change: &Change) -> String {
+    let dates = |dates: &[NaiveDate]| dates.iter().map(|date| print_date(*date)).collect::<Vec<_>>().join(", ");
+    let bases = |bases: &[Basis]| bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", ");
+    let reports = |reports: &[OverdueReport]| reports.iter().map(report_name).collect::<Vec<_>>().join("; ");
+    let (what, now, was) = match change {
+        Change::Kind { now, was } => ("kind", kind_name(*now).to_owned(), kind_name(*was).to_owned()),
+        Change::Bases { now, was } => ("basis", bases(now), bases(was)),
+        Change::Rules { now, was } => ("rule", now.join(", "), was.join(", ")),
+        Change::Received { now, was } => ("letter received", print_date(*now), print_date(*was)),
+        Change::Dated { now, was } => ("letter dated", print_date(*now), print_date(*was)),
+        Change::Reports { now, was } => ("reports", reports(now), reports(was)),
+        Change::Deadline { what, now, was } => (deadline_name(*what), dates(now), dates(was)),
+        Change::Hearing { now, was } => ("hearing", print_date(*now), print_date(*was)),
+    };
+    format!("{what}: {now}, was {was}")
 }
 
 /// What an event is about, short enough for a subject: `late 10-K`, `bid price, equity`.
@@ -105,7 +132,14 @@ pub fn subject(alert: &Alert) -> String {
             Purpose::Reading => format!("[{issuer}] {} read: no new listing notice in it", alert.form),
         };
     };
-    let mut subject = format!("[{issuer}] {}", event_title(first));
+    // A letter that nothing told of before is news, whatever else the filing tells.
+    let is_news = alert.linked_news().any(|(_, link)| link.is_none_or(|link| link.relation == Relation::First));
+    let is_correction = !is_news && alert.links.iter().any(|link| matches!(link.relation, Relation::Correction { .. }));
+    let may_repeat = !is_news
+        && !is_correction
+        && alert.links.iter().any(|link| matches!(link.relation, Relation::MayRepeat { .. }));
+    let correction = if is_correction { "correction: " } else { "" };
+    let mut subject = format!("[{issuer}] {correction}{}", event_title(first));
     if let Some(grounds) = short_grounds(first) {
         subject.push_str(&format!(": {grounds}"));
     }
@@ -115,5 +149,40 @@ pub fn subject(alert: &Alert) -> String {
     if news.len() > 1 {
         subject.push_str(&format!(", and {} more", news.len() - 1));
     }
+    if may_repeat {
+        subject.push_str(" (may repeat an earlier alert)");
+    }
     subject
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: &Change, expected: &str) {
+        assert_eq!(change_name(change), expected);
+    }
+
+    #[test]
+    fn a_change_says_what_is_told_now_and_what_was() {
+        let date = |text: &str| -> NaiveDate { text.parse().expect("a date") };
+        let (now, was) = (date("2024-05-09"), date("2024-05-02"));
+        let due = Change::Deadline { what: DeadlineKind::Compliance, now: vec![now], was: vec![was] };
+        check(&due, "compliance due: 9 May 2024, was 2 May 2024");
+        let rules = |rule: &str| vec![rule.to_owned()];
+        check(
+            &Change::Rules { now: rules("5250(c)(1)"), was: rules("5250(c)(2)") },
+            "rule: 5250(c)(1), was 5250(c)(2)",
+        );
+        let (determination, notice) = (EventKind::StaffDetermination, EventKind::DeficiencyNotice);
+        check(&Change::Kind { now: determination, was: notice }, "kind: staff determination, was deficiency notice");
+        check(&Change::Dated { now, was }, "letter dated: 9 May 2024, was 2 May 2024");
+        let annual = |period_end| vec![OverdueReport { form: "10-K".to_owned(), period_end }];
+        check(
+            &Change::Reports { now: annual(Some(date("2023-12-31"))), was: annual(None) },
+            "reports: 10-K for the period ended 31 Dec 2023, was 10-K",
+        );
+        let (price, both) = (vec![Basis::BidPrice], vec![Basis::BidPrice, Basis::Equity]);
+        check(&Change::Bases { now: both, was: price }, "basis: bid price, stockholders' equity, was bid price");
+    }
 }

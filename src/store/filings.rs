@@ -10,9 +10,10 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::outbox::{AlertRow, NewNotice};
+use super::letters::Linked;
+use super::outbox::{AlertRow, Consequences, NewNotice};
 use super::{FeedQueryState, Store, from_micros, to_micros};
-use crate::classify::ListingEvent;
+use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
 
@@ -121,7 +122,7 @@ pub struct StoredDocument {
     pub text: Option<String>,
 }
 
-/// A filing that was read, with everything that follows from it.
+/// A filing that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadFiling {
     /// The submission.
@@ -130,12 +131,12 @@ pub struct ReadFiling {
     pub read_at: DateTime<Utc>,
     /// Which classifier read it.
     pub classifier_version: i64,
+    /// Its filers, also those that no page of the feed has shown.
+    pub filers: Vec<Filer>,
     /// Its documents.
     pub documents: Vec<StoredDocument>,
     /// What they report.
     pub events: Vec<ListingEvent>,
-    /// The alert and who gets it.
-    pub alert: Option<(AlertRow, Vec<NewNotice>)>,
 }
 
 /// A filing in a list for people.
@@ -243,12 +244,26 @@ impl Store {
         .map_err(|error| self.failed(&error, "record a filing"))?
         .rows_affected()
             > 0;
+        let filer_added = self.insert_filers(connection, filing.accession, &filing.filers).await?;
+        if inserted || !filer_added || filing.state != FilingState::Found {
+            return Ok(inserted && filing.state == FilingState::Found);
+        }
+        self.requeue(connection, filing.accession, filing.seen_at).await
+    }
+
+    /// Whether one of them was not recorded before.
+    async fn insert_filers(
+        &self,
+        connection: &mut AnyConnection,
+        accession: AccessionNumber,
+        filers: &[Filer],
+    ) -> anyhow::Result<bool> {
         let mut filer_added = false;
-        for filer in &filing.filers {
+        for filer in filers {
             let done = sqlx::query(
                 "INSERT INTO filers (accession, cik, name) VALUES ($1, $2, $3) ON CONFLICT (accession, cik) DO NOTHING",
             )
-            .bind(filing.accession.as_i64())
+            .bind(accession.as_i64())
             .bind(filer.cik.as_i64())
             .bind(filer.name.clone())
             .execute(&mut *connection)
@@ -256,10 +271,7 @@ impl Store {
             .map_err(|error| self.failed(&error, "record a filer"))?;
             filer_added |= done.rows_affected() > 0;
         }
-        if inserted || !filer_added || filing.state != FilingState::Found {
-            return Ok(inserted && filing.state == FilingState::Found);
-        }
-        self.requeue(connection, filing.accession, filing.seen_at).await
+        Ok(filer_added)
     }
 
     async fn requeue(
@@ -480,12 +492,17 @@ impl Store {
         Ok(())
     }
 
-    /// Marks a filing read together with its documents, events, alert and notices: all or nothing. `false` when
-    /// another process had read it already; nothing is written then.
+    /// Marks a filing read together with its documents, events and what `decide` makes follow from them: all or
+    /// nothing. `decide` is asked once the events are linked to those of the issuer's other filings, while no other
+    /// process can write. `None` when another process had read the filing already; nothing is written then.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn record_reading(&self, reading: &ReadFiling) -> anyhow::Result<bool> {
+    /// When the store cannot be written, or `decide` fails.
+    pub async fn record_reading(
+        &self,
+        reading: &ReadFiling,
+        decide: impl FnOnce(&Linked) -> anyhow::Result<Consequences> + Send,
+    ) -> anyhow::Result<Option<Consequences>> {
         let mut transaction = self.begin_write().await?;
         let done = sqlx::query(
             "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL,
@@ -499,19 +516,31 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "mark a filing read"))?;
         if done.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(None);
         }
+        self.insert_filers(&mut transaction, reading.accession, &reading.filers).await?;
         for document in &reading.documents {
             self.insert_document(&mut transaction, reading.accession, document).await?;
         }
         for (ordinal, event) in reading.events.iter().enumerate() {
             self.insert_event(&mut transaction, reading.accession, ordinal, event).await?;
         }
-        if let Some((alert, notices)) = &reading.alert {
-            self.insert_alert(&mut transaction, alert, notices).await?;
+        // Most filings report nothing new, and what they retell is linked to nothing.
+        let linked = if reading.events.iter().any(|event| event.status == EventStatus::New) {
+            self.link_events(&mut transaction, reading.accession).await?
+        } else {
+            Linked::default()
+        };
+        let follows = decide(&linked)?;
+        if let Some(alert) = &follows.alert {
+            self.insert_alert(&mut transaction, alert, &follows.notices).await?;
+            self.insert_withheld(&mut transaction, &alert.id, &follows.withheld).await?;
+        }
+        for released in &follows.released {
+            self.release(&mut transaction, released, reading.read_at).await?;
         }
         self.commit(transaction).await?;
-        Ok(true)
+        Ok(Some(follows))
     }
 
     /// Notes that subscribers are told a filing cannot be read yet, with the notices that tell them.

@@ -7,6 +7,7 @@ mod budget;
 mod facts;
 mod feed_queries;
 mod filings;
+mod letters;
 mod outbox;
 mod watched;
 
@@ -23,7 +24,11 @@ use url::Url;
 pub use budget::BudgetState;
 pub use feed_queries::FeedQueryState;
 pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFiling, StoredDocument};
-pub use outbox::{AlertRow, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow};
+pub use letters::Linked;
+pub use outbox::{
+    AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, Released,
+    Withheld,
+};
 pub use watched::{PinnedTicker, Watched};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
@@ -251,6 +256,8 @@ fn explain(error: &sqlx::Error) -> String {
         ": make room on its disk"
     } else if words.contains("malformed") || words.contains("not a database") {
         ": the file is damaged, restore it from a backup"
+    } else if words.contains("no such table") || words.contains("no such column") {
+        ": an earlier version wrote it, `edgar-watch run` or `once` brings it up to date"
     } else {
         ""
     };

@@ -26,10 +26,47 @@ pub struct NewNotice {
     pub recipient: String,
     /// The subscriptions that asked for it.
     pub subscriptions: Vec<String>,
+    /// The events that they asked for, by their places in the filing.
+    pub ordinals: Vec<usize>,
     /// The mail's identity, which depends only on alert and recipient.
     pub message_id: String,
     /// The mail's subject, for lists.
     pub subject: String,
+}
+
+/// Someone who asked for an alert and is not told of it: other alerts have told him.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// Who.
+    pub recipient: String,
+    /// The subscriptions that asked for it.
+    pub subscriptions: Vec<String>,
+    /// The events that they asked for, by their places in the filing.
+    pub ordinals: Vec<usize>,
+    /// The alerts that told him.
+    pub told_by: Vec<String>,
+}
+
+/// A notice that was withheld and is told after all: the letters turned out to be two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// Its alert, with what is known now.
+    pub alert: AlertRow,
+    /// The notice.
+    pub notice: NewNotice,
+}
+
+/// What follows from a reading.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Consequences {
+    /// The alert.
+    pub alert: Option<AlertRow>,
+    /// Who is told.
+    pub notices: Vec<NewNotice>,
+    /// Who is not, being told already.
+    pub withheld: Vec<Withheld>,
+    /// What was withheld of other alerts and is told now.
+    pub released: Vec<Released>,
 }
 
 /// Where a message stands.
@@ -56,7 +93,7 @@ impl MessageState {
         }
     }
 
-    fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         match text {
             "sent" => Self::Sent,
             "set_aside" => Self::SetAside,
@@ -177,7 +214,7 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "record an alert"))?;
         for notice in notices {
-            self.insert_notice(connection, alert, notice).await?;
+            self.insert_notice(connection, &alert.id, notice, alert.created_at).await?;
         }
         Ok(())
     }
@@ -185,12 +222,13 @@ impl Store {
     async fn insert_notice(
         &self,
         connection: &mut AnyConnection,
-        alert: &AlertRow,
+        alert: &str,
         notice: &NewNotice,
+        now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
         let told: Option<(i64,)> =
             sqlx::query_as("SELECT message FROM notices WHERE alert = $1 AND recipient = $2 AND channel = 'mail'")
-                .bind(alert.id.clone())
+                .bind(alert.to_owned())
                 .bind(notice.recipient.clone())
                 .fetch_optional(&mut *connection)
                 .await
@@ -198,22 +236,67 @@ impl Store {
         if told.is_some() {
             return Ok(());
         }
-        let message = self
-            .insert_message(connection, &notice.message_id, &notice.recipient, &notice.subject, alert.created_at, None)
-            .await?;
+        let message =
+            self.insert_message(connection, &notice.message_id, &notice.recipient, &notice.subject, now, None).await?;
         sqlx::query(
-            "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message)
-             VALUES ($1, $2, 'mail', $3, $4, $5)",
+            "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events)
+             VALUES ($1, $2, 'mail', $3, $4, $5, $6)",
         )
-        .bind(alert.id.clone())
+        .bind(alert.to_owned())
         .bind(notice.recipient.clone())
         .bind(serde_json::to_string(&notice.subscriptions)?)
-        .bind(to_micros(alert.created_at))
+        .bind(to_micros(now))
         .bind(message)
+        .bind(serde_json::to_string(&notice.ordinals)?)
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "record a notice"))?;
         Ok(())
+    }
+
+    pub(super) async fn insert_withheld(
+        &self,
+        connection: &mut AnyConnection,
+        alert: &str,
+        withheld: &[Withheld],
+    ) -> anyhow::Result<()> {
+        for withheld in withheld {
+            sqlx::query(
+                "INSERT INTO withheld (alert, recipient, subscriptions, events, told_by) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(alert.to_owned())
+            .bind(withheld.recipient.clone())
+            .bind(serde_json::to_string(&withheld.subscriptions)?)
+            .bind(serde_json::to_string(&withheld.ordinals)?)
+            .bind(serde_json::to_string(&withheld.told_by)?)
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.failed(&error, "record a withheld notice"))?;
+        }
+        Ok(())
+    }
+
+    /// Tells what was withheld. The mail's age counts from now.
+    pub(super) async fn release(
+        &self,
+        connection: &mut AnyConnection,
+        released: &Released,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let Released { alert, notice } = released;
+        sqlx::query("UPDATE alerts SET content = $2 WHERE id = $1")
+            .bind(alert.id.clone())
+            .bind(alert.content.clone())
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.failed(&error, "write an alert anew"))?;
+        sqlx::query("DELETE FROM withheld WHERE alert = $1 AND recipient = $2")
+            .bind(alert.id.clone())
+            .bind(notice.recipient.clone())
+            .execute(&mut *connection)
+            .await
+            .map_err(|error| self.failed(&error, "release a withheld notice"))?;
+        self.insert_notice(connection, &alert.id, notice, now).await
     }
 
     async fn insert_message(
@@ -493,13 +576,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn alert(&self, id: &str) -> anyhow::Result<Option<AlertRow>> {
-        let row: Option<(String, i64, i64, String)> =
-            sqlx::query_as("SELECT id, accession, created_at, content FROM alerts WHERE id = $1")
-                .bind(id.to_owned())
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(|error| self.failed(&error, "read an alert"))?;
-        Ok(row.and_then(alert_row))
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error, "read an alert"))?;
+        self.read_alert(&mut connection, id).await
     }
 
     /// Alerts raised since an instant, oldest first.
@@ -537,6 +615,53 @@ impl Store {
             }
         }
         Ok(notices)
+    }
+
+    /// Who asked for an alert and was not told of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn withheld_from(&self, alert: &str) -> anyhow::Result<Vec<Withheld>> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error, "list withheld notices"))?;
+        self.read_withheld(&mut connection, alert).await
+    }
+
+    pub(super) async fn read_withheld(
+        &self,
+        connection: &mut AnyConnection,
+        alert: &str,
+    ) -> anyhow::Result<Vec<Withheld>> {
+        let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+            "SELECT recipient, subscriptions, events, told_by FROM withheld WHERE alert = $1 ORDER BY recipient",
+        )
+        .bind(alert.to_owned())
+        .fetch_all(connection)
+        .await
+        .map_err(|error| self.failed(&error, "list withheld notices"))?;
+        rows.into_iter()
+            .map(|(recipient, subscriptions, ordinals, told_by)| {
+                Ok(Withheld {
+                    recipient,
+                    subscriptions: serde_json::from_str(&subscriptions)?,
+                    ordinals: serde_json::from_str(&ordinals)?,
+                    told_by: serde_json::from_str(&told_by)?,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) async fn read_alert(
+        &self,
+        connection: &mut AnyConnection,
+        id: &str,
+    ) -> anyhow::Result<Option<AlertRow>> {
+        let row: Option<(String, i64, i64, String)> =
+            sqlx::query_as("SELECT id, accession, created_at, content FROM alerts WHERE id = $1")
+                .bind(id.to_owned())
+                .fetch_optional(connection)
+                .await
+                .map_err(|error| self.failed(&error, "read an alert"))?;
+        Ok(row.and_then(alert_row))
     }
 }
 

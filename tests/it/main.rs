@@ -5,6 +5,9 @@ mod support;
 // A feed in, one mail out: the whole path, and what must not be mailed.
 mod feed_to_mail;
 
+// The same letter in more than one filing: withheld, corrected, marked.
+mod linking;
+
 // Configuration: the example and each bad file.
 mod config;
 

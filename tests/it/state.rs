@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use edgar_watch::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent};
 use edgar_watch::demo::edgar::{Archive, LoopbackEdgar};
 use edgar_watch::store::{OpenError, Store};
 use url::Url;
@@ -28,7 +29,80 @@ async fn a_store_of_a_newer_program_is_not_opened() {
     sqlx::query(newer).execute(&pool).await.expect("a row");
     pool.close().await;
     let error = Store::open(&store_url(&path)).await.expect_err("it is newer");
-    assert_eq!(error.to_string(), format!("{} has schema 900, this program knows up to 1: not opened", path.display()));
+    assert_eq!(error.to_string(), format!("{} has schema 900, this program knows up to 2: not opened", path.display()));
+}
+
+/// A store as the first schema had it, with a filing that was read and told.
+async fn write_store_of_schema_1(path: &Path, filing: &TestFiling) {
+    let first = include_str!("../../src/store/migrations/sqlite/0001_spine.sql");
+    let migrations = tempfile::tempdir().expect("a folder");
+    std::fs::write(migrations.path().join("0001_spine.sql"), first).expect("a file");
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.expect("a file");
+    let migrator = sqlx::migrate::Migrator::new(migrations.path()).await.expect("a migration");
+    migrator.run(&pool).await.expect("the first schema");
+    let mut told = ListingEvent::bare(EventKind::StaffDetermination, EventStatus::New, Exchange::Nasdaq);
+    told.bases = vec![Basis::LateFiling];
+    told.received = Some("2026-03-17".parse().expect("a date"));
+    let accession = filing.accession();
+    let (number, at) = (accession.as_i64(), filing.accepted_at.timestamp_micros());
+    let details = serde_json::to_string(&told).expect("JSON");
+    for row in [
+        format!(
+            "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state)
+             VALUES ({number}, '8-K', '{}', {at}, {at}, '3.01', 'read')",
+            filing.filing_date
+        ),
+        format!("INSERT INTO filers VALUES ({number}, {}, '{}')", filing.cik, filing.name),
+        format!("INSERT INTO events VALUES ({number}, 0, 'staff_determination', 'new', 'nasdaq', NULL, '{details}')"),
+        format!("INSERT INTO alerts VALUES ('{accession}', {number}, {at}, '{{}}')"),
+        format!(
+            "INSERT INTO messages (id, message_id, recipient, subject, created_at, state, next_try_at)
+             VALUES (1, 'one', 'desk@example.com', 'told', {at}, 'sent', {at})"
+        ),
+        format!("INSERT INTO notices VALUES ('{accession}', 'desk@example.com', 'mail', '[\"desk\"]', {at}, 1)"),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(row)).execute(&pool).await.expect("a row");
+    }
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_keeps_its_rows_and_its_events_are_linked() {
+    let told = TestFiling { cik: 9_991_500, ..TestFiling::determination(1, "2026-03-19T14:00:00Z") };
+    let mut desk = Desk::open(Archive::default(), "2026-03-19T16:00:00Z").await;
+    desk.watcher.store.close().await;
+    let path = desk.folder.path().join("state.db");
+    std::fs::remove_file(&path).expect("the store");
+    write_store_of_schema_1(&path, &told).await;
+    // Commands that only look change nothing.
+    let as_it_is = Store::open_existing(&store_url(&path)).await.expect("the store");
+    let error = as_it_is.withheld_from("any").await.expect_err("the first schema").to_string();
+    assert!(
+        error.ends_with("an earlier version wrote it, `edgar-watch run` or `once` brings it up to date"),
+        "{error}"
+    );
+    as_it_is.close().await;
+    desk.restart().await;
+    let store = desk.watcher.store.clone();
+    let notices = store.notices_of(&told.accession().to_string()).await.expect("notices");
+    assert_eq!(
+        (notices[0].recipient.as_str(), notices[0].subscriptions.as_slice()),
+        ("desk@example.com", &["desk".to_owned()][..])
+    );
+    assert_eq!(store.events(told.accession()).await.expect("events").len(), 1);
+    assert_eq!(store.links_of(told.accession()).await.expect("links"), Vec::new());
+
+    desk.watcher.poll(None).await.expect("the baseline");
+    let again = TestFiling { cik: 9_991_500, ..TestFiling::determination(2, "2026-03-19T16:00:20Z") };
+    desk.edgar.change(|archive| again.publish(archive));
+    desk.clock.advance(std::time::Duration::from_secs(60));
+    desk.watcher.cycle(None).await.expect("a cycle");
+    let links = store.links_of(again.accession()).await.expect("links");
+    assert_eq!((links[0].letter.accession, links[0].relation.as_str()), (told.accession(), "repeat"));
+    assert_eq!(store.links_of(told.accession()).await.expect("links").len(), 1);
+    // The first schema did not keep what the recipient had asked for.
+    assert_eq!(desk.subjects().len(), 1, "when unsure, it is sent");
 }
 
 #[tokio::test]
