@@ -58,6 +58,9 @@ pub struct Alert {
     pub index_url: Url,
     /// Anything that could change the reading: documents cut at the limit, a file cut short.
     pub caveats: Vec<String>,
+    /// A reading less sure than this wants checking.
+    #[serde(default)]
+    pub check_below: f64,
 }
 
 /// A document behind an alert.
@@ -80,6 +83,11 @@ impl Alert {
         let is_news = |(_, event): &(usize, &ListingEvent)| event.status == EventStatus::New;
         let link_of = |ordinal| self.links.iter().find(move |link| link.event.ordinal == ordinal);
         self.events.iter().enumerate().filter(is_news).map(move |(ordinal, event)| (event, link_of(ordinal)))
+    }
+
+    /// Whether the reading of the news it leads with is less sure than asked for.
+    pub fn wants_checking(&self) -> bool {
+        self.news().next().is_some_and(|event| event.confidence < self.check_below)
     }
 
     /// What it retells.

@@ -33,6 +33,9 @@ pattern!(
     r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
 );
 
+pattern!(OF_THAT_YEAR, r"(?i)^,? of (?:that|the same) year\b");
+pattern!(YEAR, r"\b(?:19|20)\d\d\b");
+
 // ", Friday, December 15": the day itself follows.
 pattern!(
     WEEKDAY_NEXT,
@@ -105,6 +108,12 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<Naiv
         match first(["y1", "y2", "y3", "y4"]).and_then(full_year) {
             Some(year) => {
                 let Some(date) = NaiveDate::from_ymd_opt(year, month, day) else { continue };
+                found.push((mention(whole.start(), whole.end(), date, true), None));
+            }
+            None if OF_THAT_YEAR.is_match(&text[whole.end()..]) => {
+                // "In 2018 it wrote to us, by letter of November 20 of that year".
+                let year = YEAR.find_iter(&text[..whole.start()]).last().and_then(|y| y.as_str().parse().ok());
+                let Some(date) = year.and_then(|year| NaiveDate::from_ymd_opt(year, month, day)) else { continue };
                 found.push((mention(whole.start(), whole.end(), date, true), None));
             }
             None => {
@@ -293,6 +302,7 @@ mod tests {
         check("Sept. 17, 2024; 03/08/2007; 2024-07-09", "", &["2024-09-17", "2007-03-08", "2024-07-09"]);
         check("May 3rd, 2024", "", &["2024-05-03"]);
         check("February 30, 2024", "", &[]);
+        check("in 2018 it wrote, by letter of May 3 of that year", "2023-11-27", &["2018-05-03"]);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pattern!(
     r"(?i)^[\s*_]*signatures?[\s*_]*$|^\s*pursuant to the requirements of the securities exchange act of 1934, (?:as amended, )?(?:the|each) registrant has (?:duly )?caused"
 );
 pattern!(EXHIBITS, r"(?i)^[\s*_]*(?:item\s+9\.01|exhibit index|index to exhibits|item\s+7\.?\s+financial statements)");
-pattern!(NEW_DOCUMENT, r"(?i)^\s*(?:ex(?:hibit)?[\s.-]*99|item\s+\d\.\d\d\b)");
+pattern!(NEW_DOCUMENT, r"(?i)^\s*(?:ex(?:hibit)?[\s.-]*99|item\s+\d{1,2}(?:\.\d\d\b|[.:]))");
 pattern!(
     DATELINE,
     r"(?i)(?:^|\s|\()(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}.{0,60}?(?:--?|/|\)|,|\.)|^.{2,60}\bannounced\b|^.{2,120}\btoday\b"
@@ -126,7 +126,8 @@ impl ZoneReader {
     fn read(&mut self, paragraph: &str) -> Zone {
         let start = super::dates::head(paragraph, 600);
         let carried = self.carry.take();
-        if NEW_DOCUMENT.is_match(start) {
+        // A table of contents lists the signatures before all that they stand under.
+        if NEW_DOCUMENT.is_match(start) || (self.after_signature && tells_letter(paragraph)) {
             self.after_signature = false;
         }
         if SIGNATURE.is_match(start) {

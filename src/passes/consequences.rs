@@ -118,6 +118,7 @@ mod tests {
             documents: Vec::new(),
             index_url: "https://www.example.com/".parse().expect("a URL"),
             caveats: Vec::new(),
+            check_below: 0.0,
         }
     }
 

@@ -311,6 +311,7 @@ impl Watcher {
             documents: Vec::new(),
             index_url: self.client.index_url(cik, queued.accession),
             caveats: Vec::new(),
+            check_below: self.settings.reading.check_below,
         }
     }
 

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, print_date, report_name};
+use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, print_date, report_name, spaced};
 use crate::alert::{Alert, Purpose};
-use crate::classify::{DeadlineSource, Evidence, ListingEvent};
+use crate::classify::{DeadlineSource, EventStatus, Evidence, ListingEvent};
 use crate::edgar::eastern::print_eastern;
 use crate::linking::{Change, Link, Relation};
 
@@ -59,6 +59,9 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     if !told.is_empty() {
         sections.push(Section { title: String::new(), lines: told });
     }
+    if let Some(first) = alert.news().next().filter(|_| alert.wants_checking()) {
+        sections.push(Section { title: "Check this".to_owned(), lines: doubts(first) });
+    }
     sections.push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event)) });
     if alert.purpose == Purpose::NotReadable {
         let sentence = "EDGAR lists this filing but has not published its text. It is tried again until it can be \
@@ -90,6 +93,21 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     let why = format!("You get this because of the subscription {}.", subscriptions.join(", "));
     sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
     Body { headline, sections }
+}
+
+/// Why a reading wants checking.
+fn doubts(event: &ListingEvent) -> Vec<Line> {
+    let sentence = "This reading is less sure than most. Open the filing before you act on it.";
+    let mut lines = vec![Line::Plain(sentence.to_owned())];
+    for signal in event.signals.iter().filter(|signal| signal.weight < 0.0) {
+        lines.push(Line::Fact("Against it".to_owned(), signal.signal.clone()));
+    }
+    if let Some(second) = &event.runner_up {
+        let kind = spaced(second.kind.as_str());
+        let status = if second.status == EventStatus::New { "new" } else { "retold" };
+        lines.push(Line::Fact("Or else".to_owned(), format!("{kind}, {status}: {}", second.reason)));
+    }
+    lines
 }
 
 fn headline(event: &ListingEvent, link: Option<&Link>) -> String {
@@ -162,13 +180,22 @@ fn event_facts(event: &ListingEvent) -> Vec<Line> {
     fact("Reports", event.reports.iter().map(report_name).collect::<Vec<_>>().join("; "));
     for deadline in &event.deadlines {
         let latest = deadline.date_latest.map(|date| format!(" to {}", print_date(date))).unwrap_or_default();
-        let source = match deadline.source {
-            DeadlineSource::Stated => "stated",
-            DeadlineSource::Derived => "derived from the rules, not stated",
+        let what = deadline.about.as_deref().unwrap_or_else(|| deadline_name(deadline.what));
+        let source = match (deadline.source, &deadline.rule, deadline.anchor) {
+            (DeadlineSource::Stated, _, _) => "stated".to_owned(),
+            (DeadlineSource::Derived, Some(rule), Some(anchor)) => {
+                format!("derived: rule {rule}, counted from {}", print_date(anchor))
+            }
+            (DeadlineSource::Derived, _, _) => "derived from the rules, not stated".to_owned(),
         };
-        let value = format!("{}{latest}: {} ({source})", print_date(deadline.date), deadline_name(deadline.what));
-        fact("Next date", value);
+        fact("Next date", format!("{}{latest}: {what} ({source})", print_date(deadline.date)));
     }
+    if let Some(hearing) = event.hearing {
+        let day = hearing.date.map(|date| format!(", {}", print_date(date))).unwrap_or_default();
+        fact("Hearing", format!("{}{day}", spaced(hearing.status.as_str())));
+    }
+    fact("Next step", event.next_steps.iter().map(|step| spaced(step.as_str())).collect::<Vec<_>>().join(", "));
+    fact("Cause", event.causes.iter().map(|cause| spaced(cause.as_str())).collect::<Vec<_>>().join(", "));
     lines
 }
 

@@ -65,6 +65,11 @@ pub(super) fn deadline_name(what: DeadlineKind) -> &'static str {
     }
 }
 
+/// The word of a vocabulary as prose: `submit_plan` is `submit plan`.
+pub(super) fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
 /// `10-K for the period ended 31 Dec 2006`.
 pub(super) fn report_name(report: &OverdueReport) -> String {
     match report.period_end {
@@ -139,7 +144,8 @@ pub fn subject(alert: &Alert) -> String {
         && !is_correction
         && alert.links.iter().any(|link| matches!(link.relation, Relation::MayRepeat { .. }));
     let correction = if is_correction { "correction: " } else { "" };
-    let mut subject = format!("[{issuer}] {correction}{}", event_title(first));
+    let check = if alert.wants_checking() { "check this: " } else { "" };
+    let mut subject = format!("[{issuer}] {check}{correction}{}", event_title(first));
     if let Some(grounds) = short_grounds(first) {
         subject.push_str(&format!(": {grounds}"));
     }

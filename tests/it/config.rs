@@ -70,7 +70,8 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         }
     }
     // Uncommented, the defaults change nothing but what only makes sense together.
-    let uncommented: String = EXAMPLE
+    let (settings, pattern) = EXAMPLE.split_once("# [[pattern]]").expect("the example of a pattern");
+    let uncommented: String = settings
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
@@ -85,6 +86,32 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
     let plain = parse(EXAMPLE, "plain", folder).expect("the example");
     let full = parse(&uncommented, "full", folder).expect("the example, uncommented");
     assert_eq!(format!("{plain:?}"), format!("{full:?}"));
+    let pattern: String = pattern.lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+    let with_pattern = parse(&format!("{EXAMPLE}\n[[pattern]]\n{pattern}"), "pattern", folder).expect("its pattern");
+    assert_eq!(with_pattern.reading.patterns.len(), 1);
+}
+
+#[test]
+fn a_pattern_of_ones_own_must_hold_its_examples() {
+    let check = |pattern: &str, expected: &[&str]| {
+        assert_eq!(faults(&format!("{GOOD}[[pattern]]\nname = \"own\"\n{pattern}")), expected);
+    };
+    check(
+        "signal = \"notice\"\nregex = \"missive\"\nmatches = [\"a Missive came\"]\nnear_misses = [\"a letter\"]\n",
+        &[],
+    );
+    check(
+        "signal = \"notice\"\nregex = \"missive\"\nmatches = [\"a letter\"]\nnear_misses = [\"a missive\"]\n",
+        &[
+            "config.toml: pattern own does not find \"a letter\"",
+            "config.toml: pattern own also finds the near miss \"a missive\"",
+        ],
+    );
+    check(
+        "signal = \"notice\"\nregex = \"missive\"\nmatches = []\nnear_misses = []\n",
+        &["config.toml: pattern own needs at least one sentence in matches and one in near_misses"],
+    );
+    check_added("[reading]\ncheck_below = 1.5\n", "reading.check_below: expected 0 to 1, found 1.5");
 }
 
 #[test]

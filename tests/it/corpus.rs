@@ -88,3 +88,11 @@ fn own_notices() {
     let scores = score("own", include_bytes!("../fixtures/notices.jsonl"), |_| true);
     Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
 }
+
+/// Notices of our own written to mislead, in words that no list of phrases foresees, labelled before the program first
+/// read them. On that first run 38 of their 78 alerts were missed and 22 others raised; the classifier was widened after.
+#[test]
+fn hard_notices() {
+    let scores = score("hard", include_bytes!("../fixtures/hard_notices.jsonl"), |_| true);
+    Floors { missed_alerts: 13, false_alerts: 13, letter_date: 0.90, rules: 0.90 }.hold(&scores);
+}

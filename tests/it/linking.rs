@@ -165,7 +165,7 @@ async fn whoever_asked_for_another_part_of_a_filing_is_told() {
 #[tokio::test]
 async fn a_changed_deadline_is_told_to_everyone_with_what_changed() {
     let desk = desk(ONE).await;
-    let due = |day: &str| format!(" Nasdaq has given the Company until {day} to regain compliance with the Rule.");
+    let due = |day: &str| format!(" Trading will be suspended at the opening of business on {day}.");
     let wire = filing(1, WIRE, determination(RECEIVED, &due("September 14, 2026")));
     let mut amended = filing(2, LATER, determination(RECEIVED, &due("September 21, 2026")));
     amended.form = "8-K/A";
@@ -176,7 +176,7 @@ async fn a_changed_deadline_is_told_to_everyone_with_what_changed() {
     assert!(subject.starts_with("[GANTRY MICRO, INC.] correction: NASDAQ staff determination"), "{subject}");
     let (text, html) = (mail.body_text(0).expect("text"), mail.body_html(0).expect("HTML"));
     let corrects = format!("Corrects the alert of {} (filed 19 Mar 2026):", wire.accession());
-    for part in [&corrects, "compliance due: 21 Sep 2026, was 14 Sep 2026"] {
+    for part in [&corrects, "trading suspended: 21 Sep 2026, was 14 Sep 2026"] {
         assert!(text.contains(part) && html.contains(part), "{part}: {text}");
     }
 
@@ -245,7 +245,7 @@ async fn a_doubt_is_marked_in_either_order_of_reading() {
 #[tokio::test]
 async fn a_correction_that_comes_to_light_in_between_releases_what_was_withheld() {
     let due = |day: &str| {
-        let rest = format!(" Nasdaq has given the Company until {day} to regain compliance with the Rule.");
+        let rest = format!(" Trading will be suspended at the opening of business on {day}.");
         determination(RECEIVED, &rest)
     };
     let desk = desk(ONE).await;
@@ -261,7 +261,7 @@ async fn a_correction_that_comes_to_light_in_between_releases_what_was_withheld(
     assert_eq!(told(&desk), [by(&first), by(&between), by(&last)]);
     let mail = mail_on(&desk, &last);
     let text = mail.body_text(0).expect("text");
-    assert!(text.contains("compliance due: 14 Sep 2026, was 21 Sep 2026"), "{text}");
+    assert!(text.contains("trading suspended: 14 Sep 2026, was 21 Sep 2026"), "{text}");
     assert!(!alerts(&desk, &[]).await.contains("withheld"), "released");
     cycle(&desk).await;
     assert_eq!(told(&desk).len(), 3, "once");

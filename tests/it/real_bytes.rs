@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use edgar_watch::classify::{EventStatus, default_alert};
+use edgar_watch::classify::{DeadlineKind, EventKind, EventStatus, default_alert};
 use edgar_watch::edgar::feed::parse_feed;
 use edgar_watch::edgar::filing::{Document, Filing, FilingHeader, FilingReader, looks_like_submission, parse_header};
 use edgar_watch::edgar::ids::{DocumentType, FormType, ItemNumber};
@@ -659,4 +659,69 @@ fn submissions_alert_nobody() {
         alerting.extend(alerts(&reading).into_iter().map(|alert| format!("{name}: {alert}")));
     }
     assert_eq!(alerting, Vec::<String>::new());
+}
+
+/// A notice of our own, to be told from whatever stands around it.
+const SPLICED: &str = "<p>On March 5, 2024, the Company received a letter from the Listing Qualifications Department of The \
+    Nasdaq Stock Market stating that, because it has not yet filed its Annual Report on Form 10-K for the fiscal year ended \
+    November 30, 2023, it does not comply with Nasdaq Listing Rule 5250(c)(1). The Company has until May 6, 2024 to submit a \
+    plan to regain compliance.</p>";
+
+/// Where a paragraph can be put into a document: after one that ends outside tables, between the first item and the
+/// signature, in the middle of all there are.
+fn body_position(html: &str) -> Option<usize> {
+    let lower = html.to_ascii_lowercase();
+    let from =
+        Regex::new(r"item(?:\s|&nbsp;|&#160;|<[^>]*>)*\d").expect("a pattern").find(&lower).map_or(0, |m| m.end());
+    let until = lower.rfind("signature").filter(|end| *end > from).unwrap_or(lower.len());
+    let ends = Regex::new("</(?:p|div)>").expect("a pattern");
+    let in_table = |at: usize| lower[..at].matches("<table").count() > lower[..at].matches("</table").count();
+    let positions: Vec<usize> =
+        ends.find_iter(&lower).map(|m| m.end()).filter(|at| (from..until).contains(at) && !in_table(*at)).collect();
+    positions.get(positions.len() / 2).copied()
+}
+
+/// The silence above is no deafness: the same documents alert once a notice stands in them.
+#[test]
+fn a_notice_put_into_an_ordinary_report_is_heard() {
+    let (mut deaf, mut misread, mut n_read) = (Vec::new(), Vec::new(), 0);
+    for (name, bytes) in real_files("html_8-K") {
+        let html = String::from_utf8_lossy(&bytes).into_owned();
+        let Some(at) = body_position(&html) else { continue };
+        let spliced = format!("{}{SPLICED}{}", &html[..at], &html[at..]);
+        let context = FilingContext {
+            form: Some("8-K".to_owned()),
+            filed: "2024-03-08".parse().ok(),
+            ..FilingContext::default()
+        };
+        let reading = read_document(&document_of(&name, spliced.into_bytes()), &context).reading;
+        n_read += 1;
+        let letter = reading
+            .events
+            .iter()
+            .find(|event| event.status == EventStatus::New && default_alert(std::slice::from_ref(event)));
+        let Some(letter) = letter else {
+            deaf.push(name);
+            continue;
+        };
+        let plan =
+            letter.deadlines.iter().any(|due| due.what == DeadlineKind::Plan && due.date.to_string() == "2024-05-06");
+        let right = letter.kind == EventKind::DeficiencyNotice
+            && letter.received.map(|day| day.to_string()).as_deref() == Some("2024-03-05")
+            && letter.rules == ["5250(c)(1)"]
+            && letter
+                .reports
+                .iter()
+                .any(|r| r.form == "10-K" && r.period_end.is_some_and(|end| end.to_string() == "2023-11-30"))
+            && plan;
+        if !right {
+            misread.push(format!(
+                "{name}: {:?} {:?} {:?} {:?}",
+                letter.kind, letter.received, letter.rules, letter.reports
+            ));
+        }
+    }
+    println!("{n_read} documents with a notice in them");
+    assert!(deaf.is_empty(), "{} of {n_read} deaf: {deaf:?}", deaf.len());
+    assert!(misread.is_empty(), "{} of {n_read} misread: {misread:#?}", misread.len());
 }
