@@ -331,6 +331,22 @@ fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &Document
         act.status = status;
         act.reason = reason;
     }
+    if amended {
+        keep_latest(acts);
+    }
+}
+
+/// An amendment reports what came since the report it amends: of several letters only the last can be that.
+fn keep_latest(acts: &mut [Act]) {
+    let latest = acts.iter().filter(|act| act.status == EventStatus::New).filter_map(|act| act.date).max();
+    let Some(latest) = latest else { return };
+    for act in acts.iter_mut().filter(|act| act.status == EventStatus::New) {
+        // The day a letter bears and the day it came are one letter.
+        if act.date.is_some_and(|date| (latest - date).num_days() > 2) {
+            act.status = EventStatus::History;
+            act.reason = "an amendment tells a later letter";
+        }
+    }
 }
 
 /// The day the report was filed that this one amends: letters up to that day were told in it.

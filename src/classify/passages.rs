@@ -127,6 +127,10 @@ fn speaks(sentence: &Reading) -> bool {
 fn follows_word(sentences: &[Reading], index: usize) -> bool {
     let sentence = &sentences[index];
     let before = index.checked_sub(1).map(|i| &sentences[i]);
+    // A line that is a date and no more: the head of a letter.
+    if sentence.text.len() < 30 {
+        return true;
+    }
     sentence.text.len() < 160
         && !sentence.has(Signal::OwnAct)
         && before.is_none_or(|b| b.paragraph + 1 >= sentence.paragraph && (b.has(Signal::Contact) || b.names_exchange))

@@ -113,7 +113,7 @@ pub fn find_cues<'p>(sentence: &str, own: &'p [Phrase]) -> Vec<Cue<'p>> {
             let unreal = unreal || (in_the_past && phrase.source.signal == Signal::News);
             let by_company = (phrase.source.signal == Signal::Decided
                 || phrase.source.name == "determination.to_delist")
-                && (COMPANY_SUBJECT.is_match(super::dates::tail(&sentence[..found.start()], 60))
+                && (company_decides(super::dates::tail(&sentence[..found.start()], 160))
                     || OWN_CHOICE.is_match(sentence));
             if unreal || by_company || is_denied(phrase.source.signal, found.as_str()) {
                 continue;
@@ -142,8 +142,17 @@ pattern!(
 // "The Company intends to delist": its own choice.
 pattern!(
     COMPANY_SUBJECT,
-    r"(?i)\b(?:company|registrant|issuer|corporation|we|board(?: of directors)?|directors)(?: (?:has|have|had|also|unanimously|today|then))* $"
+    r"(?i)\b(?:company|registrant|issuer|corporation|we|board(?: of (?:directors|trustees|managers))?|directors|trustees|managers|management|sponsor|partnership|bank|fund|trust|general partner)(?: (?:has|have|had|also|unanimously|today|then))* $"
 );
+
+/// True if the words before a verb make the company, or a body of it, its subject, also across an aside: "the Board of
+/// Directors of Varlo, after weighing the cost, determined".
+fn company_decides(before: &str) -> bool {
+    pattern!(BOARD, r"(?i)\b(?:board of (?:directors|trustees|managers)|directors of the company|trustees)\b");
+    pattern!(TURNS, r"(?i)\b(?:nasdaq|staff|panel|council|nyse|exchange|department|notified|informed|advised|told)\b");
+    let aside = BOARD.find_iter(before).last().is_some_and(|board| !TURNS.is_match(&before[board.end()..]));
+    aside || COMPANY_SUBJECT.is_match(super::dates::tail(before, 60))
+}
 
 pattern!(OWN_CHOICE, r"(?i)\bvoluntar(?:y|ily)\b|\bof its own accord\b|\bon its own initiative\b");
 

@@ -195,7 +195,7 @@ impl Assembler<'_> {
             kind = self.settle_plain(&after);
         }
         if kind == EventKind::DeficiencyNotice
-            && (reach.iter().any(|i| self.shows_determination(*i))
+            && (thread.iter().any(|i| self.shows_determination(*i))
                 || group.date().is_some_and(|d| reach.iter().any(|i| invites_appeal(&self.sentences[*i], d)))
                 || (self.single_letter && self.hearing_without_other_cause()))
         {
@@ -500,6 +500,6 @@ fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
 
 fn is_early_late_filing(group: &Group, bases: &[Basis]) -> bool {
     group.exchange == Exchange::Nasdaq
-        && bases.contains(&Basis::LateFiling)
+        && bases.first() == Some(&Basis::LateFiling)
         && group.date().is_some_and(|d| d < plan_stage())
 }
