@@ -292,11 +292,14 @@ fn describe_event(event: &ListingEvent, paint: Paint) -> String {
     });
     fact("reports", reports.collect::<Vec<_>>().join(", "));
     for deadline in &event.deadlines {
-        let deadline = json!(deadline);
-        fact(
-            "deadline",
-            format!("{} {} ({})", word(&deadline["what"]), word(&deadline["date"]), word(&deadline["source"])),
-        );
+        let latest = deadline.date_latest.map(|day| format!(" to {day}")).unwrap_or_default();
+        let rule = deadline.rule.iter().map(|rule| format!(", rule {rule}"));
+        let anchor = deadline.anchor.iter().map(|day| format!(", counted from {day}"));
+        let about = deadline.about.iter().map(|about| format!(": {about}"));
+        let rest: String = rule.chain(anchor).chain(about).collect();
+        let words = json!(deadline);
+        let (what, source) = (word(&words["what"]), word(&words["source"]));
+        fact("deadline", format!("{what} {}{latest} ({source}{rest})", deadline.date));
     }
     let marks: Vec<&str> = [("additional", event.additional), ("expected", event.expected)]
         .iter()
@@ -304,7 +307,20 @@ fn describe_event(event: &ListingEvent, paint: Paint) -> String {
         .map(|(mark, _)| *mark)
         .collect();
     fact("marks", marks.join(", "));
+    if let Some(hearing) = event.hearing {
+        fact("hearing", format!("{}{}", hearing.status, hearing.date.map(|day| format!(" {day}")).unwrap_or_default()));
+    }
+    fact("next steps", event.next_steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    fact("causes", event.causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     fact("because", event.reason.clone());
+    for (label, speaks_for) in [("for", true), ("against", false)] {
+        let signals = event.signals.iter().filter(|signal| (signal.weight > 0.0) == speaks_for);
+        let signals = signals.map(|signal| format!("{} ({:+.1})", signal.signal, signal.weight));
+        fact(label, signals.collect::<Vec<_>>().join("; "));
+    }
+    if let Some(second) = &event.runner_up {
+        fact("or else", format!("{}, {} ({:.2}): {}", second.kind, second.status, second.confidence, second.reason));
+    }
     for evidence in &event.evidence {
         let _ = writeln!(
             out,

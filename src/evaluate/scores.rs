@@ -29,7 +29,12 @@ pub struct Scores {
     pub fields: Fields,
     /// The letter dates that a document retells.
     pub history_dates: Counts,
+    /// How often new events of a confidence were right, by its lower bound in hundredths.
+    pub calibration: BTreeMap<u8, Share>,
 }
+
+/// Lower bounds of the classes of confidence, in hundredths.
+const CONFIDENCES: [u8; 6] = [95, 90, 80, 70, 50, 0];
 
 /// Fields of matched events, as far as their labels give them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -82,6 +87,7 @@ impl Scores {
             self.kinds.entry(wanted.kind).or_default().hit += 1;
             self.add_bases(wanted.bases.as_ref(), &found.bases);
             self.fields.add(wanted, found);
+            self.calibrate(found, true);
         }
         for wanted in &comparison.missed {
             self.kinds.entry(wanted.kind).or_default().missed += 1;
@@ -90,10 +96,16 @@ impl Scores {
         for found in &comparison.spurious {
             self.kinds.entry(found.kind).or_default().false_ += 1;
             self.add_bases(Some(&BTreeSet::new()), &found.bases);
+            self.calibrate(found, false);
         }
         if let Some(wanted) = &label.history_dates {
             self.history_dates += compare_sets(wanted, &history_dates(comparison.reading));
         }
+    }
+
+    fn calibrate(&mut self, found: &ListingEvent, right: bool) {
+        let class = CONFIDENCES.into_iter().find(|bound| found.confidence * 100.0 >= f64::from(*bound));
+        self.calibration.entry(class.unwrap_or(0)).or_default().count(right);
     }
 
     fn add_bases(&mut self, wanted: Option<&BTreeSet<Basis>>, found: &[Basis]) {
@@ -184,6 +196,9 @@ impl AddAssign<&Self> for Scores {
         }
         self.fields += other.fields;
         self.history_dates += other.history_dates;
+        for (bound, share) in &other.calibration {
+            *self.calibration.entry(*bound).or_default() += *share;
+        }
     }
 }
 
@@ -231,7 +246,13 @@ impl fmt::Display for Scores {
         write_field(f, "bases", &fields.bases)?;
         write_field(f, "rules", &fields.rules)?;
         write_field(f, "reports", &fields.reports)?;
-        write_field(f, "deadlines", &fields.deadlines.events)
+        write_field(f, "deadlines", &fields.deadlines.events)?;
+        writeln!(f, "  {:22} {:>9}  share right", "confidence at least", "right/of")?;
+        for (bound, share) in self.calibration.iter().rev() {
+            let ratio = format!("{}/{}", share.right, share.of);
+            writeln!(f, "  0.{bound:02} {:>26}  {}", ratio, show(share.estimate()).trim_end())?;
+        }
+        Ok(())
     }
 }
 

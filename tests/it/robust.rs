@@ -1,6 +1,7 @@
 //! No text makes the reading panic, and long ones end: quadratic work on these sizes would take hours.
 
 use edgar_watch::classify::{DocumentContext, classify, default_alert, merge_documents};
+use edgar_watch::text::to_text;
 use proptest::prelude::*;
 
 fn context() -> DocumentContext<'static> {
@@ -19,20 +20,36 @@ fn check_ends(text: &str) {
 }
 
 #[test]
-fn one_long_line_is_check_ends() {
+fn one_line_of_ten_megabytes_ends() {
     let words = "On March 2, 2007 Nasdaq notified the Company that it does not comply with Rule 4310(c)(14) ";
-    check_ends(&words.repeat(2_000_000 / words.len()));
+    check_ends(&words.repeat(10_000_000 / words.len()));
 }
 
 #[test]
-fn many_dates_are_check_ends() {
+fn a_million_dates_end() {
     let dates = "Nasdaq letter of May 3, 2006, ";
     check_ends(&dates.repeat(1_000_000 / dates.len()));
-    check_ends(&format!("Nasdaq {}", "May 3, ".repeat(150_000)));
+    check_ends(&format!("Nasdaq {}", "May 3, ".repeat(1_000_000)));
 }
 
 #[test]
-fn many_short_paragraphs_and_odd_runs_are_check_ends() {
+fn a_hundred_thousand_nested_tags_end() {
+    let notice = "On March 2, 2007 Nasdaq notified us that we do not comply with Rule 4310(c)(14).";
+    for tag in ["div", "table", "b", "ul"] {
+        let nested = format!("{}{notice}{}", format!("<{tag}>").repeat(100_000), format!("</{tag}>").repeat(100_000));
+        let reading = classify(&to_text(nested.as_bytes()), &context());
+        assert_eq!(reading.events.len(), 1, "{tag}");
+    }
+}
+
+#[test]
+fn many_letters_with_their_reasons_end() {
+    let letter = "On March 2, 2007 Nasdaq notified us that we do not comply with Rule 4310(c)(14) since our annual report is late.\n\n";
+    check_ends(&letter.repeat(20_000));
+}
+
+#[test]
+fn many_short_paragraphs_and_odd_runs_end() {
     check_ends(&"Nasdaq letter.\n\n".repeat(60_000));
     check_ends(&format!("nasdaq{}", "(".repeat(1_000_000)));
     check_ends(&format!("nasdaq {}", "A.".repeat(500_000)));

@@ -12,6 +12,7 @@ mod evidence;
 mod grounds;
 mod groups;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
@@ -73,6 +74,7 @@ pub fn assemble(
         is_foreign: context.form.is_some_and(|f| f.starts_with("6-K") || f.starts_with("20-F")),
         all_reports: known,
         reference,
+        causes: OnceCell::new(),
         chars: CharIndex::new(text),
         text,
     };
@@ -107,6 +109,7 @@ struct Assembler<'a> {
     /// It reports on Forms 20-F and 6-K.
     is_foreign: bool,
     reference: Option<NaiveDate>,
+    causes: OnceCell<Vec<Cause>>,
     chars: CharIndex,
 }
 
@@ -464,7 +467,7 @@ impl Assembler<'_> {
             is_written: has(Signal::Notice),
             is_news: has(Signal::News),
             in_headline,
-            n_sentences: core.len(),
+            by_passage: group.acts.iter().any(|a| self.acts[*a].pattern == "passage.letter"),
             history,
             exchange_assumed: core.iter().all(|i| !self.sentences[*i].names_exchange),
             near_panel: [Signal::Panel, Signal::PanelGrant, Signal::CouncilReview].into_iter().any(has),
@@ -474,8 +477,12 @@ impl Assembler<'_> {
 
     /// Why reports are late, as any spoken sentence of the document tells it.
     fn causes(&self) -> Vec<Cause> {
-        let spoken = self.segmented.sentences.iter().filter(|s| matches!(s.zone, Zone::Headline | Zone::Body));
-        find_causes(spoken.map(|s| &self.segmented.masked[s.range.clone()]))
+        // All letters of a document share them, and a document can tell hundreds of letters.
+        let read = || {
+            let spoken = self.segmented.sentences.iter().filter(|s| matches!(s.zone, Zone::Headline | Zone::Body));
+            find_causes(spoken.map(|s| &self.segmented.masked[s.range.clone()]))
+        };
+        self.causes.get_or_init(read).clone()
     }
 }
 
