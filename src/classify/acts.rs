@@ -45,6 +45,11 @@ pattern!(
     r"(?i)(?:(?:amend\w*|supplement\w*|updat\w*|correct\w*)[^;]{0,200}?)?(?:current report on )?form 8-k\b[^;]{0,160}?\b(?:filed|dated|furnished|submitted)\b[^;.]{0,120}?\b(?:19|20)\d\d\b"
 );
 pattern!(PAST_FORM, r"(?i)^(?:10-?[kq]|20-?f|40-?f|s-\d|f-\d|424|def|pre|nt |ars|11-k)");
+// Notes to financial statements, by themselves.
+pattern!(
+    NOTES,
+    r"(?i)^\W*(?:notes? \d+\b|\(?\d{1,2}[.)])?\W*(?:subsequent events?\b|notes? \d+\b|notes to (?:the )?(?:consolidated )?financial statements)"
+);
 pattern!(STAFF_DECIDES, r"(?i)\b(?:staff|department)(?: (?:has|had|have|also|therefore|accordingly|now|thereupon))* $");
 pattern!(CONTRACT, r"(?i)\b(?:shall|hereof|hereunder|hereby|thereof|means any|herein|set forth below)\b");
 pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:[\w']+ ){0,6}?(?:hearing|appeal|request)");
@@ -315,17 +320,20 @@ fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &Document
     let amended = context.form.is_some_and(|f| f.ends_with("/A"));
     let original = if amended { original_report(text, reference) } else { None };
     let restated = amended && RESTATES.is_match(head(text, 8000));
-    let told_late = context.form.is_some_and(|f| PAST_FORM.is_match(f));
+    let told_late = context.form.map_or_else(|| NOTES.is_match(head(text, 200)), |f| PAST_FORM.is_match(f));
+    let lead = sentences.iter().position(|s| s.zone == Zone::Body);
     let reference = reference.or_else(|| latest_act(sentences, acts));
     for act in acts.iter_mut() {
         let sentence = &sentences[act.sentence];
         let reported = matches!((act.date, original), (Some(date), Some(original)) if date <= original);
-        let (status, reason) = if restated || reported {
+        let (status, reason) = if told_late && context.filed.is_none() && act.kind != EventKind::Anticipated {
+            (EventStatus::History, "a periodic report retells")
+        } else if restated || reported {
             (EventStatus::History, "an amendment restates an earlier report")
         } else {
             match (act.date, reference) {
                 (Some(date), Some(reference)) => judge_dated(sentence, act, date, reference, amended || told_late),
-                _ => judge_undated(sentence, act, told_late),
+                _ => judge_undated(sentence, act, told_late, lead == Some(act.sentence)),
             }
         };
         act.status = status;
@@ -396,7 +404,7 @@ fn filed_before(sentence: &Reading, letter: NaiveDate, reference: NaiveDate) -> 
         && sentence.cues.iter().any(|c| c.name == "history.previously")
 }
 
-fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus, &'static str) {
+fn judge_undated(sentence: &Reading, act: &Act, told_late: bool, is_lead: bool) -> (EventStatus, &'static str) {
     if told_late && act.kind != EventKind::Anticipated {
         return (EventStatus::History, "a periodic report retells");
     }
@@ -412,6 +420,11 @@ fn judge_undated(sentence: &Reading, act: &Act, told_late: bool) -> (EventStatus
         }
         _ if sentence.zone == Zone::Headline => (EventStatus::New, "the headline says so"),
         _ if sentence.has(Signal::News) => (EventStatus::New, "announced now, without a date"),
+        EventKind::StaffDetermination | EventKind::DeficiencyNotice
+            if is_lead && sentence.has(Signal::Notice) && sentence.has(Signal::Breach) =>
+        {
+            (EventStatus::New, "the lead says so")
+        }
         _ => (EventStatus::History, "neither dated nor announced now"),
     }
 }

@@ -63,7 +63,7 @@ pub use patterns::{Pattern, PatternSource};
 pub use phrases::{Phrase, Signal};
 
 /// Rises whenever the same text can give another result, so that stored filings can be read again.
-pub const CLASSIFIER_VERSION: i64 = 1;
+pub const CLASSIFIER_VERSION: i64 = 2;
 
 /// What is known of a document besides its text.
 #[derive(Debug, Clone, Copy, Default)]
