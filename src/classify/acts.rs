@@ -8,7 +8,7 @@ use super::dates::{find_dates, head, tail};
 use super::passages::find_passage_acts;
 use super::phrases::{Cue, Signal};
 use super::segment::Zone;
-use super::sentences::{Reading, Role};
+use super::sentences::{Reading, Role, RoleDate};
 use super::{DocumentContext, EventKind, EventStatus, Exchange};
 use crate::calendar::business_days_between;
 
@@ -51,11 +51,15 @@ pattern!(
     r"(?i)^\W*(?:notes? \d+\b|\(?\d{1,2}[.)])?\W*(?:subsequent events?\b|notes? \d+\b|notes to (?:the )?(?:consolidated )?financial statements)"
 );
 pattern!(STAFF_DECIDES, r"(?i)\b(?:staff|department)(?: (?:has|had|have|also|therefore|accordingly|now|thereupon))* $");
-pattern!(CONTRACT, r"(?i)\b(?:shall|hereof|hereunder|hereby|thereof|means any|herein|set forth below)\b");
+pattern!(
+    CONTRACT,
+    r"(?i)\b(?:shall|hereof|hereunder|hereby|thereof|means any|herein|set forth below|event of default|waiver period|waives?)\b"
+);
 pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:[\w']+ ){0,6}?(?:hearing|appeal|request)");
+pattern!(NO_PLAN, r"(?i)\bno (?:\w+ ){0,2}?(?:plans?|intention|intent)\b");
 pattern!(
     PLANNED,
-    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|to (?:seek|appeal|request))\b"
+    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|(?:is|are) (?:\w+ )?(?:asking|requesting|applying|going|contesting|seeking)|as a result of the|notice of appeal|to (?:seek|appeal|request))\b"
 );
 
 /// The day the document speaks from: its filing date, else the date it bears.
@@ -299,7 +303,10 @@ fn company_acts<'p>(index: usize, sentence: &Reading<'p>, reference: Option<Naiv
             let from = cue.start - tail(&sentence.text[..cue.start], 30).len();
             PLANNED.is_match(&sentence.text[from..cue.end])
         };
-        let withdrawn = WITHDRAWN.is_match(&sentence.text);
+        let withdrawn = WITHDRAWN.is_match(&sentence.text) || NO_PLAN.is_match(&sentence.text);
+        // "Will request a hearing by May 2", told after that day, restates.
+        let passed = |d: &RoleDate| d.role == Role::Deadline && reference.is_some_and(|r| d.mention.date < r);
+        let stale_day = stale_day || sentence.dates.iter().any(passed);
         if withdrawn {
             // Nothing is asked for any longer.
         } else if fresh_day || (planned && !stale_day && !sentence.has(Signal::History)) {

@@ -165,6 +165,10 @@ fn is_denied(signal: Signal, words: &str) -> bool {
     if signal == Signal::CouncilGrant && words.to_ascii_lowercase().contains("panel") {
         return true;
     }
+    // What Nasdaq files is no request.
+    if signal == Signal::Hearing && words.to_ascii_lowercase().contains("by nasdaq") {
+        return true;
+    }
     const GIVEN: [Signal; 5] =
         [Signal::Regained, Signal::Extension, Signal::PanelGrant, Signal::CouncilGrant, Signal::CouncilReview];
     GIVEN.contains(&signal)
