@@ -299,7 +299,7 @@ fn company_acts<'p>(index: usize, sentence: &Reading<'p>, reference: Option<Naiv
             .dates
             .iter()
             .any(|d| matches!(d.role, Role::Other | Role::Received | Role::Dated) && !recent(d.mention.date));
-        let planned = {
+        let planned = sentence.zone == Zone::Headline || {
             let from = cue.start - tail(&sentence.text[..cue.start], 30).len();
             PLANNED.is_match(&sentence.text[from..cue.end])
         };

@@ -15,7 +15,7 @@ pattern!(
 pattern!(PLAN, r"(?i)\bplan\b|\bsubmission of compliance");
 pattern!(
     COMPLIANCE,
-    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy)\b"
+    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|fill|vacanc\w+|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy)\b"
 );
 pattern!(ASKS_AFTER, r"(?i)^,? (?:[\w']+ ){0,6}(?:requests?|appeals?|an appeal)\b");
 pattern!(
@@ -28,6 +28,15 @@ pattern!(TO_APPEAL, r"(?i)^ ?,? ?(?:to|in which to|for an?) (?:appeal|request|as
 pattern!(
     WRITTEN,
     r"(?i)\b(?:in writing|written|submission|comments|views|address|supplement|information|respond|response|stay|lapse|monitor|update)\b"
+);
+// A period begins on such a day.
+pattern!(
+    STARTS,
+    r"(?i)\b(?:counted|counting|running|calculated|measured|beginning|commencing|starting)(?: from| on)?\s$"
+);
+pattern!(
+    OPENS,
+    r"(?i)\b(?:suspended|suspension|delisted|removed|cease|stop)\b[^.;]{0,60}\b(?:opening|open|start) of (?:business|trading|the market)\b[^.;]{0,12}$"
 );
 pattern!(
     OWN_PLAN,
@@ -66,8 +75,15 @@ pub fn stated_deadline(
     let before = &reading.text[..date.mention.start];
     let after = head(&reading.text[date.mention.end..], 90);
     let near = tail(before, 160);
-    if HEARING_DAY.is_match(tail(near, 60)) || OWN_PLAN.is_match(tail(near, 90)) {
+    let closest = tail(near, 60);
+    let suspends = SUSPENSION.is_match(closest) && !HEARING.is_match(closest);
+    let hearing_day = HEARING_DAY.is_match(closest) && !suspends;
+    if hearing_day || OWN_PLAN.is_match(tail(near, 90)) || STARTS.is_match(near) {
         return None;
+    }
+    let stops = kind == EventKind::StaffDetermination && OPENS.is_match(closest);
+    if stops {
+        return Some(Deadline::stated(DeadlineKind::Suspension, day));
     }
     if let Some(known) = by_rule.deadlines.iter().filter(|d| d.what != DeadlineKind::Other).find(|d| is_day_of(d, day))
     {

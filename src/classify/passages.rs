@@ -139,6 +139,13 @@ fn follows_word(sentences: &[Reading], index: usize) -> bool {
 /// A day of the last five business days that is no period's end, no time limit and no paper of the company's own.
 fn is_letter_day(sentence: &Reading, date: &RoleDate, reference: NaiveDate) -> bool {
     pattern!(
+        BOARD_ACTS,
+        r"(?i)\b(?:board of (?:directors|trustees|managers)|board|shareholders|stockholders)\b.{0,90}?\b(?:decided|determined|resolved|voted|approved|concluded)\b"
+    );
+    if BOARD_ACTS.is_match(&sentence.text) {
+        return false;
+    }
+    pattern!(
         OWN,
         r"(?i)\b(?:filed|submitted|announced|reported|released|dated|held|appealed|objected|requested|asked|lodged|replied|resigned|appointed|departure|departed|death|died|left|vacancy|joined|entered into|closed|signed|requests?|due|press release)\b[^.;]{0,40}$"
     );

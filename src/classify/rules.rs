@@ -59,7 +59,10 @@ pattern!(
         (?P<number>\d{4}(?:-\d{1,2})?|\d{3}(?:\.\d\d[a-e]?)?|303a(?:\.\d\d)?)"
 );
 
-pattern!(FORMERLY, r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$");
+pattern!(
+    FORMERLY,
+    r"(?i)\b(?:formerly|previously|former)\b[^.;,]{0,60}$|\b(?:that|the|this) (?:requirement|rule|provision) (?:was|had been) (?:found|contained|set forth|codified|numbered) (?:in|as)\b[^.;]{0,40}$"
+);
 
 pattern!(
     CONTINUED,

@@ -89,7 +89,7 @@ pattern!(
 );
 pattern!(
     FILING_BEFORE,
-    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|quarterly reports?|annual reports?|proxy statement|prospectus|agreement|amendment|indenture|warrant|plan)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: of| dated| (?:filed|issued|submitted|furnished|made|announced|disclosed|reported|released|delivered|supplemented)(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: by [\w ,.]{2,50})?(?: on| in)?)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:press releases?|news release|releases?|offering|announcement|resignation|order|hearing|meeting|acquisition|restatement|conference call)(?: (?:was |were |is )?(?:filed|dated|of|issued|held|made|announced|scheduled|set))?(?: on| of| dated| in)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,8}? on(?: or about)?(?: \w+day,?)?\s*$)"
+    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|quarterly reports?|annual reports?|proxy statement|prospectus|agreement|amendment|indenture|warrant|plan)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: of| dated| (?:filed|issued|submitted|furnished|made|announced|disclosed|reported|released|delivered|supplemented)(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: by [\w ,.]{2,50})?(?: on| in)?)?(?: or about)?(?: \w+day,?)?\s*$|\bfiling(?: of [^,;]{0,50})? on(?: or about)?\s*$|\b(?:press releases?|news release|releases?|offering|announcement|resignation|order|hearing|meeting|acquisition|restatement|conference call)(?: (?:was |were |is )?(?:filed|dated|of|issued|held|made|announced|scheduled|set))?(?: on| of| dated| in)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,8}? on(?: or about)?(?: \w+day,?)?\s*$)"
 );
 pattern!(
     DATED_BEFORE,
@@ -116,6 +116,7 @@ pattern!(DATELINE_AFTER, r"(?i)^\s{0,2}(?:/|\(|-|\x{2013}|\x{2014}|:\s|\.\s[A-Z]
 pattern!(DASH_AFTER, r"^\s{0,2}(?:--?\s|/|\(|:)");
 pattern!(LETTER_WORD, r"(?i)\b(?:letters?|notices?|notifications?|decision|determination|on|dated|of)\b[^,;]*$");
 pattern!(ANNOUNCED_THAT, r"(?i)^,? (?:the company|we|\w+) (?:announced|reported|disclosed) that");
+pattern!(EARLIER_OF, r"(?i)\b(?:earlier|later) of\b[^.;]{0,110}\b(?:and|or) (?:\w+day,? )?$");
 pattern!(LIST_GAP, r"(?i)^\s*,?\s*(?:and|or|&)?\s*(?:(?:on|of|dated|until|through)\s)?$");
 
 /// Exchange acts a date can belong to.
@@ -331,7 +332,7 @@ fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn
     if DATED_BEFORE.is_match(before) && !is_filing(before) {
         return Role::Dated;
     }
-    if DEADLINE_BEFORE.is_match(before) {
+    if DEADLINE_BEFORE.is_match(before) || EARLIER_OF.is_match(before) {
         return Role::Deadline;
     }
     if is_filing(before) {

@@ -27,7 +27,7 @@ use super::reports::{ReportMention, fiscal_year_end};
 use super::segment::{Segmented, Zone};
 use super::sentences::{Reading, find_known_reports};
 use super::timetable::{Facts, derive_deadlines, plan_stage};
-use super::{Basis, Cause, Deadline, DocumentContext, EventKind, EventStatus, Exchange, ListingEvent};
+use super::{Basis, Cause, Deadline, DeadlineKind, DocumentContext, EventKind, EventStatus, Exchange, ListingEvent};
 use crate::calendar::business_days_between;
 use company::add_company_events;
 use evidence::CharIndex;
@@ -159,7 +159,9 @@ impl Assembler<'_> {
                 {
                     break;
                 }
-                if history_cue(next, &(0..next.text.len())).is_some() && !core.contains(&i) {
+                // "The letter adds that its bid price, of which it had been told in April, is a further reason".
+                let adds = goes_on(&next.text) && next.has(Signal::Additional);
+                if history_cue(next, &(0..next.text.len())).is_some() && !core.contains(&i) && !adds {
                     break;
                 }
                 paragraph = next.paragraph;
@@ -441,7 +443,15 @@ impl Assembler<'_> {
         for i in thread {
             let sentence = &self.sentences[*i];
             for index in 0..sentence.dates.len() {
-                if let Some(deadline) = stated_deadline(sentence, index, kind, letter, by_rule)
+                let told = stated_deadline(sentence, index, kind, letter, by_rule).map(|mut due| {
+                    // "Until May 2 to submit a plan that shows compliance by June 3": the second day is the aim of the plan.
+                    let plan_told = stated.iter().any(|d| d.what == DeadlineKind::Plan && d.date < due.date);
+                    if due.what == DeadlineKind::Plan && plan_told {
+                        due.what = DeadlineKind::Compliance;
+                    }
+                    due
+                });
+                if let Some(deadline) = told
                     && !stated.iter().any(|d| d.what == deadline.what && d.date == deadline.date)
                 {
                     stated.push(deadline);
