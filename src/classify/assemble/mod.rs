@@ -162,6 +162,10 @@ impl Assembler<'_> {
                 // "The letter adds that its bid price, of which it had been told in April, is a further reason".
                 let adds = goes_on(&next.text) && next.has(Signal::Additional);
                 if history_cue(next, &(0..next.text.len())).is_some() && !core.contains(&i) && !adds {
+                    // "The letter concerns the resignation that was reported": its next sentence goes on.
+                    if goes_on(&next.text) && next.paragraph == paragraph {
+                        continue;
+                    }
                     break;
                 }
                 paragraph = next.paragraph;
