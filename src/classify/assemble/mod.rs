@@ -360,7 +360,8 @@ impl Assembler<'_> {
     /// What a letter from "Nasdaq" is if a panel or the council wrote it: only the sentences around it may say so.
     fn decided_elsewhere(&self, group: &Group, core: &BTreeSet<usize>, reach: &[usize]) -> Option<EventKind> {
         pattern!(BY_STAFF, r"(?i)\b(?:staff|listings? qualifications (?:department|staff))\b");
-        let dated = group.acts.iter().map(|a| &self.acts[*a]).filter(|a| a.date.is_some());
+        let is_dated = group.date().is_some();
+        let dated = group.acts.iter().map(|a| &self.acts[*a]).filter(|a| a.date.is_some() == is_dated);
         let by_staff = |text: &str| BY_STAFF.is_match(&text.replace("Listing Qualifications Panel", ""));
         if dated.clone().any(|a| by_staff(&self.sentences[a.sentence].text)) {
             return None;
