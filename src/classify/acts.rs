@@ -59,7 +59,7 @@ pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:[\w']+ )
 pattern!(NO_PLAN, r"(?i)\bno (?:\w+ ){0,2}?(?:plans?|intention|intent)\b");
 pattern!(
     PLANNED,
-    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|(?:is|are) (?:\w+ )?(?:asking|requesting|applying|going|contesting|seeking)|as a result of the|notice of appeal|has been requested|and (?:will|shall)|has (?:resolved|decided) to|has (?:applied|asked) for|to (?:seek|appeal|request))\b"
+    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|(?:is|are) (?:\w+ )?(?:asking|requesting|applying|going|contesting|seeking)|as a result of the|notice of appeal|has been requested|and (?:will|shall)|enters? (?:into )?the|has (?:resolved|decided) to|has (?:applied|asked) for|to (?:seek|appeal|request))\b"
 );
 
 /// The day the document speaks from: its filing date, else the date it bears.

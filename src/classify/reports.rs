@@ -114,8 +114,8 @@ fn find_bare(text: &str, dates: &[DateMention]) -> Option<ReportMention> {
 /// The month in which fiscal years end, as the known reports show it; December where none does.
 pub fn fiscal_year_end(known: &[(usize, ReportMention)]) -> u32 {
     let annual = |form: &str| matches!(form, "10-K" | "10-KSB" | "20-F" | "40-F" | "10-K405");
-    let ends = known.iter().filter(|(_, k)| annual(&k.form)).filter_map(|(_, k)| k.period_end);
-    ends.last().map_or(12, |end| if end.day() <= 7 { (end.month() + 10) % 12 + 1 } else { end.month() })
+    let mut ends = known.iter().filter(|(_, k)| annual(&k.form)).filter_map(|(_, k)| k.period_end);
+    ends.next_back().map_or(12, |end| if end.day() <= 7 { (end.month() + 10) % 12 + 1 } else { end.month() })
 }
 
 /// True if a text can name a fiscal period.

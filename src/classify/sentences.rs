@@ -76,7 +76,7 @@ pattern!(
 );
 pattern!(
     OTHER_EXCHANGE,
-    r"(?i)\b(?:toronto stock exchange|tsx|cboe|bats|london stock exchange|euronext (?:paris|amsterdam) (?:has|notified)|otcqb|otcqx|otc markets group|chicago stock exchange|nyse arca)\b"
+    r"(?i)\b(?:toronto stock exchange|tsx|venture exchange|munich stock exchange|frankfurt stock exchange|swiss exchange|australian securities exchange|oslo stock exchange|vienna stock exchange|cboe|bats|london stock exchange|euronext (?:paris|amsterdam) (?:has|notified)|otcqb|otcqx|otc markets group|chicago stock exchange|nyse arca)\b"
 );
 pattern!(
     GOES_ON,

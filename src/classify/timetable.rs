@@ -35,7 +35,7 @@ pub fn derive_deadlines(facts: &Facts) -> Vec<Deadline> {
         (Exchange::Nasdaq, EventKind::StaffDetermination) => table.determination(),
         (Exchange::Nasdaq, EventKind::DeficiencyNotice) => table.deficiency(),
         (Exchange::Nasdaq, EventKind::PanelDecision) if facts.letter >= listing_rules() => {
-            table.count(DeadlineKind::Other, 15, "5820(a)", "last day to appeal to the Listing Council");
+            table.count_from_letter(DeadlineKind::Other, 15, "5820(a)", "last day to appeal to the Listing Council");
         }
         (Exchange::Nyse, EventKind::DeficiencyNotice) if facts.bases.contains(&Basis::LateFiling) => table.nyse_late(),
         _ => {}
@@ -80,7 +80,7 @@ impl Table<'_> {
         let new_rules = facts.letter >= listing_rules();
         let appeal = if new_rules { "5815(a)(1)" } else { "4805(a)" };
         let Some(seventh) = add_days_rolled(facts.letter, 7) else { return };
-        self.count(DeadlineKind::HearingRequest, 7, appeal, "");
+        self.count_from_letter(DeadlineKind::HearingRequest, 7, appeal, "");
         if facts.additional {
             // The panel that hears the case already takes this ground up with it.
             return;
@@ -94,10 +94,10 @@ impl Table<'_> {
                 let about = "a late filer's automatic stay ends unless a panel extends it";
                 self.on(DeadlineKind::Other, end, None, seventh, "5815(a)(1)(B)", about);
             }
-            self.from_due_date(DeadlineKind::Other, 360, "5815(c)(1)(F)", "the longest a panel can give a late filer");
+            self.count_from_due(DeadlineKind::Other, 360, "5815(c)(1)(F)", "the longest a panel can give a late filer");
         } else {
             let rule = if new_rules { "5815(c)(1)(A)" } else { "4802(b)" };
-            self.count(DeadlineKind::Other, 180, rule, "the longest a panel can give");
+            self.count_from_letter(DeadlineKind::Other, 180, rule, "the longest a panel can give");
         }
     }
 
@@ -106,10 +106,10 @@ impl Table<'_> {
         let new_rules = facts.letter >= listing_rules();
         match facts.bases.first() {
             Some(Basis::LateFiling) if facts.letter >= plan_stage() => {
-                self.count(DeadlineKind::Plan, 60, "5810(c)(2)(F)", "");
+                self.count_from_letter(DeadlineKind::Plan, 60, "5810(c)(2)(F)", "");
                 if !facts.additional {
                     let about = "the longest exception staff can give";
-                    self.from_due_date(DeadlineKind::Compliance, 180, "5810(c)(2)(F)", about);
+                    self.count_from_due(DeadlineKind::Compliance, 180, "5810(c)(2)(F)", about);
                 }
             }
             Some(Basis::BidPrice) if facts.letter >= day(2004, 1, 1) => {
@@ -128,11 +128,11 @@ impl Table<'_> {
             },
             Some(Basis::Equity | Basis::AnnualMeeting) if new_rules => {
                 let days = if facts.letter >= longer_periods() { 45 } else { 15 };
-                self.count(DeadlineKind::Plan, days, "5810(c)(2)(C)", "");
+                self.count_from_letter(DeadlineKind::Plan, days, "5810(c)(2)(C)", "");
                 let about = "the longest extension staff can give";
-                self.count(DeadlineKind::Compliance, 180, "5810(c)(2)(B)", about);
+                self.count_from_letter(DeadlineKind::Compliance, 180, "5810(c)(2)(B)", about);
             }
-            Some(Basis::Equity) => self.count(DeadlineKind::Plan, 15, "4803(a)", ""),
+            Some(Basis::Equity) => self.count_from_letter(DeadlineKind::Plan, 15, "4803(a)", ""),
             _ => {}
         }
     }
@@ -158,13 +158,13 @@ impl Table<'_> {
         self.on(DeadlineKind::Compliance, end, latest, letter, rule, "");
     }
 
-    fn count(&mut self, what: DeadlineKind, days: u64, rule: &str, about: &str) {
+    fn count_from_letter(&mut self, what: DeadlineKind, days: u64, rule: &str, about: &str) {
         if let Some(date) = add_days_rolled(self.facts.letter, days) {
             self.on(what, date, None, self.facts.letter, rule, about);
         }
     }
 
-    fn from_due_date(&mut self, what: DeadlineKind, days: u64, rule: &str, about: &str) {
+    fn count_from_due(&mut self, what: DeadlineKind, days: u64, rule: &str, about: &str) {
         let (Some(from), Some(to)) = self.due_range() else { return };
         if let (Some(date), Some(latest)) = (add_days_rolled(from, days), add_days_rolled(to, days)) {
             self.on(what, date, Some(latest).filter(|l| *l != date), from, rule, about);

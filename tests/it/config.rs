@@ -111,7 +111,7 @@ fn a_pattern_of_ones_own_must_hold_its_examples() {
         "signal = \"notice\"\nregex = \"missive\"\nmatches = []\nnear_misses = []\n",
         &["config.toml: pattern own needs at least one sentence in matches and one in near_misses"],
     );
-    check_added("[reading]\ncheck_below = 1.5\n", "reading.check_below: expected 0 to 1, found 1.5");
+    check_added("[reading]\ncheck_below = 1.5\n", "config.toml: reading.check_below: expected 0 to 1, found 1.5");
 }
 
 #[test]

@@ -57,14 +57,14 @@ fn score_file(name: &str, keep: impl Fn(usize) -> bool) -> Option<Scores> {
 #[test]
 fn written_notices_seen_in_development() {
     if let Some(scores) = score_file("written", |index| index % 3 != 2) {
-        Floors { missed_alerts: 1, false_alerts: 1, letter_date: 0.93, rules: 0.90 }.hold(&scores);
+        Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.97, rules: 0.94 }.hold(&scores);
     }
 }
 
 #[test]
 fn written_notices_held_out() {
     if let Some(scores) = score_file("written", |index| index % 3 == 2) {
-        Floors { missed_alerts: 2, false_alerts: 3, letter_date: 0.85, rules: 0.75 }.hold(&scores);
+        Floors { missed_alerts: 3, false_alerts: 2, letter_date: 0.92, rules: 0.88 }.hold(&scores);
     }
 }
 
@@ -78,7 +78,7 @@ fn real_documents() {
 #[test]
 fn retold_notices() {
     if let Some(scores) = score_file("retold", |_| true) {
-        Floors { missed_alerts: 6, false_alerts: 7, letter_date: 0.85, rules: 0.75 }.hold(&scores);
+        Floors { missed_alerts: 2, false_alerts: 2, letter_date: 0.85, rules: 0.75 }.hold(&scores);
     }
 }
 
@@ -95,4 +95,12 @@ fn own_notices() {
 fn hard_notices() {
     let scores = score("hard", include_bytes!("../fixtures/hard_notices.jsonl"), |_| true);
     Floors { missed_alerts: 13, false_alerts: 13, letter_date: 0.90, rules: 0.90 }.hold(&scores);
+}
+
+/// Notices of our own in the words that issuers and their counsel use, labelled before the program first read them. On
+/// that first run none of their 39 alerts was missed and one other raised.
+#[test]
+fn natural_notices() {
+    let scores = score("natural", include_bytes!("../fixtures/natural_notices.jsonl"), |_| true);
+    Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
 }

@@ -26,9 +26,16 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
             .enumerate()
             .filter(move |(_, a)| a.kind == kind && a.date.is_none() && a.status == EventStatus::New)
     };
+    let letter_exchange = events
+        .iter()
+        .find(|e| matches!(e.kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice))
+        .map(|e| e.exchange);
     let event = |index: usize, kind: EventKind, bases: Vec<Basis>, rules: Vec<String>| {
         let act = &assembler.acts[index];
         let group = Group::undated(index, act);
+        // "It will appeal" is about the letter told with it.
+        let named = assembler.sentences[act.sentence].names_exchange;
+        let exchange = letter_exchange.filter(|_| !named).unwrap_or(act.exchange);
         let seen = Observed { by_company: true, ..assembler.observe(&group, &BTreeSet::from([act.sentence])) };
         let signals = weigh_news(&seen);
         let confidence = confidence(&signals);
@@ -40,7 +47,7 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
             signals,
             evidence: assembler.evidence(&[index]),
             reason: act.reason.to_owned(),
-            ..ListingEvent::bare(kind, EventStatus::New, act.exchange)
+            ..ListingEvent::bare(kind, EventStatus::New, exchange)
         }
     };
     let determined: Vec<Basis> = distinct(
