@@ -45,7 +45,7 @@ pattern!(
 // Days told from the one named last.
 pattern!(
     SAME_DAY,
-    r"(?i)\b(?:(?P<same>(?:the|that) same (?:day|date|morning|afternoon|evening)|on that (?:day|date))|(?P<next>(?:the|on the) (?:next|following) (?:business )?(?:day|morning)|the (?:day|morning) (?:after|following)|one day later|a day later))\b"
+    r"(?i)\b(?:(?P<same>(?:the|that) same (?:day|date|morning|afternoon|evening)|(?:opening|open|close) of (?:business|trading) on that (?:day|date))|(?P<next>(?:the|on the) (?:next|following) (?:business )?(?:day|morning)|the (?:day|morning) (?:after|following)|one day later|a day later))\b"
 );
 
 pattern!(

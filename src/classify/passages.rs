@@ -140,9 +140,10 @@ fn follows_word(sentences: &[Reading], index: usize) -> bool {
 fn is_letter_day(sentence: &Reading, date: &RoleDate, reference: NaiveDate) -> bool {
     pattern!(
         BOARD_ACTS,
-        r"(?i)\b(?:board of (?:directors|trustees|managers)|board|shareholders|stockholders)\b.{0,90}?\b(?:decided|determined|resolved|voted|approved|concluded)\b"
+        r"(?i)\b(?:board of (?:directors|trustees|managers)|board|shareholders|stockholders)\b.{0,90}?\b(?:decided|determined|resolved|voted|approved|concluded)\b|\b(?:entered into|closed on|completed|sold)\b"
     );
-    if BOARD_ACTS.is_match(&sentence.text) {
+    let tells_exchange = sentence.cues.iter().any(|c| c.name == "own.tells_exchange");
+    if tells_exchange || BOARD_ACTS.is_match(&sentence.text) {
         return false;
     }
     pattern!(

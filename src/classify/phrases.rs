@@ -99,7 +99,7 @@ pattern!(
 
 pattern!(
     CONDITION,
-    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in that event|in which case|at that time|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
+    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in (?:such|that|this|such an|any such|either|the former|the latter) (?:case|event|circumstances?)|in which case|if not,|if so,|at that time|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
 );
 
 /// Finds the phrases of `sentence`, the program's and the user's own; those that need a fact are left out where the words around make them unreal.

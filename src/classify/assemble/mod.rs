@@ -214,6 +214,18 @@ impl Assembler<'_> {
         if is_letter(kind) && reach.iter().any(of_index) && reach.iter().all(|i| self.sentences[*i].rules.is_empty()) {
             return None;
         }
+        // Who is given time asks for no hearing: what is told of time then was given before, or refused.
+        let refused = |i: &usize| {
+            let cues = &self.sentences[*i].cues;
+            cues.iter().any(|c| c.signal == Signal::Determination && c.name != "determination.named")
+        };
+        let by_staff = group.acts.iter().all(|a| self.acts[*a].pattern.starts_with("extension."));
+        if kind == EventKind::ExtensionGranted
+            && by_staff
+            && (core.iter().any(refused) || (self.single_letter && self.hearing_without_other_cause()))
+        {
+            kind = EventKind::StaffDetermination;
+        }
         if is_letter(kind)
             && let Some(decided) = self.decided_elsewhere(group, &core, &reach)
         {
@@ -428,7 +440,9 @@ impl Assembler<'_> {
     /// Panels hear no plan-stage notices: a hearing asked for now, with no older determination told, shows a determination.
     fn hearing_without_other_cause(&self) -> bool {
         let asked = |a: &Act| a.kind == EventKind::HearingRequested && a.status == EventStatus::New;
-        let older = |a: &Act| a.kind == EventKind::StaffDetermination && a.status == EventStatus::History;
+        // Before the plan stage every letter on a late report was a determination.
+        let early = |a: &Act| is_letter(a.kind) && a.date.is_some_and(|d| d < plan_stage());
+        let older = |a: &Act| a.status == EventStatus::History && (a.kind == EventKind::StaffDetermination || early(a));
         self.acts.iter().any(asked) && !self.acts.iter().any(older)
     }
 
