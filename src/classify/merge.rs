@@ -1,6 +1,6 @@
 //! Events of several documents of one filing: the cover report and its exhibits tell of the same letters.
 
-use super::{EventStatus, ListingEvent};
+use super::{Deadline, DeadlineKind, EventStatus, ListingEvent};
 
 /// Joins the events of the documents of one filing: one event for each letter, with the evidence of every document.
 ///
@@ -58,18 +58,26 @@ fn join(known: &mut ListingEvent, other: &ListingEvent) {
         }
     }
     for deadline in &other.deadlines {
-        if !known
-            .deadlines
-            .iter()
-            .any(|d| d.what == deadline.what && (d.date == deadline.date || d.source <= deadline.source))
-        {
-            known.deadlines.retain(|d| d.what != deadline.what || d.source <= deadline.source);
+        // What other rules give beside is no other word for the same.
+        let same = |d: &Deadline| d.what == deadline.what && (d.what != DeadlineKind::Other || d.rule == deadline.rule);
+        if !known.deadlines.iter().any(|d| same(d) && (d.date == deadline.date || d.source <= deadline.source)) {
+            known.deadlines.retain(|d| !same(d) || d.source <= deadline.source);
             known.deadlines.push(deadline.clone());
         }
     }
+    known.hearing = match (known.hearing, other.hearing) {
+        (Some(one), Some(two)) if two.status > one.status => Some(two),
+        (one, two) => one.or(two),
+    };
+    extend(&mut known.next_steps, &other.next_steps);
+    extend(&mut known.causes, &other.causes);
     known.additional |= other.additional;
     known.expected |= other.expected;
-    known.confidence = known.confidence.max(other.confidence);
+    if other.confidence > known.confidence {
+        known.confidence = other.confidence;
+        known.signals.clone_from(&other.signals);
+        known.runner_up.clone_from(&other.runner_up);
+    }
     extend(&mut known.evidence, &other.evidence);
 }
 
