@@ -5,7 +5,7 @@ use std::ops::Range;
 use chrono::NaiveDate;
 
 use super::dates::{find_dates, head, tail};
-use super::passages::find_passage_acts;
+use super::passages::{find_exhibit_letter, find_passage_acts};
 use super::phrases::{Cue, Signal};
 use super::segment::Zone;
 use super::sentences::{Reading, Role, RoleDate};
@@ -59,7 +59,7 @@ pattern!(WITHDRAWN, r"(?i)\b(?:withdr[ae]w\w*|cancel\w*|discontinue) (?:[\w']+ )
 pattern!(NO_PLAN, r"(?i)\bno (?:\w+ ){0,2}?(?:plans?|intention|intent)\b");
 pattern!(
     PLANNED,
-    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |filed|requested|submitted|asked|appealed|lodged)|have (?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|(?:is|are) (?:\w+ )?(?:asking|requesting|applying|going|contesting|seeking)|as a result of the|notice of appeal|has been requested|and (?:will|shall)|enters? (?:into )?the|has (?:resolved|decided) to|has (?:applied|asked) for|to (?:seek|appeal|request))\b"
+    r"(?i)\b(?:will|intends?|plans?|expects?|means|going|instructed|today|yesterday|has (?:already |now |also |since |timely |(?:\w+ )?(?:filed|requested|submitted|asked|appealed|lodged))|have (?:\w+ )?(?:filed|requested|submitted|asked|appealed)|is appealing|are appealing|(?:is|are) (?:\w+ )?(?:asking|requesting|applying|going|contesting|seeking)|as a result of the|notice of appeal|has been requested|and (?:will|shall)|enters? (?:into )?the|has (?:resolved|decided) to|has (?:applied|asked) for|to (?:seek|appeal|request))\b"
 );
 
 /// The day the document speaks from: its filing date, else the date it bears.
@@ -108,6 +108,7 @@ pub fn find_acts<'p>(
     sentences: &[Reading<'p>],
     context: &DocumentContext,
     reference: Option<NaiveDate>,
+    is_letter: bool,
 ) -> Vec<Act<'p>> {
     let mut acts = Vec::new();
     for (index, sentence) in sentences.iter().enumerate() {
@@ -130,7 +131,11 @@ pub fn find_acts<'p>(
         let original =
             if context.form.is_some_and(|f| f.ends_with("/A")) { original_report(text, reference) } else { None };
         let told = |act: &Act| original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
-        acts.extend(find_passage_acts(sentences, &known, reference).into_iter().filter(|act| !told(act)));
+        let letter = if is_letter { find_exhibit_letter(sentences, &acts, reference) } else { None };
+        match letter {
+            Some(letter) if known.is_empty() => acts.push(letter),
+            _ => acts.extend(find_passage_acts(sentences, &known, reference).into_iter().filter(|act| !told(act))),
+        }
     }
     acts
 }

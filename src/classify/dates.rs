@@ -33,6 +33,7 @@ pattern!(
     r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
 );
 
+pattern!(IN_YEAR, r"(?i)^\W*(?:in|during|back in) ((?:19|20)\d\d),? ");
 pattern!(OF_THAT_YEAR, r"(?i)^,? of (?:that|the same) year\b");
 pattern!(YEAR, r"\b(?:19|20)\d\d\b");
 
@@ -87,6 +88,8 @@ pub fn find_dates_after(
 /// Weekdays and "yesterday" count back from `told_on`.
 pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<NaiveDate>) -> Vec<DateMention> {
     let mut found: Vec<(DateMention, Option<(u32, u32)>)> = Vec::new();
+    // "In 2005, staff notified it on April 4 and again on May 18": the year is said once for all.
+    let opening_year: Option<i32> = IN_YEAR.captures(text).and_then(|c| c[1].parse().ok());
     for captures in DATE.captures_iter(text) {
         // Group 0 always takes part in a match.
         let whole = captures.get(0).expect("group 0 is the whole match");
@@ -114,6 +117,11 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<Naiv
                 // "In 2018 it wrote to us, by letter of November 20 of that year".
                 let year = YEAR.find_iter(&text[..whole.start()]).last().and_then(|y| y.as_str().parse().ok());
                 let Some(date) = year.and_then(|year| NaiveDate::from_ymd_opt(year, month, day)) else { continue };
+                found.push((mention(whole.start(), whole.end(), date, true), None));
+            }
+            None if opening_year.is_some() => {
+                let date = opening_year.and_then(|year| NaiveDate::from_ymd_opt(year, month, day));
+                let Some(date) = date else { continue };
                 found.push((mention(whole.start(), whole.end(), date, true), None));
             }
             None => {
@@ -206,6 +214,9 @@ enum Ahead {
 /// A day without a year that is this near is the next one, not that of last year.
 const SOON_DAYS: i64 = 60;
 
+/// A day said to be a limit can lie so far back: "it could not file by March 31".
+const PAST_LIMIT_DAYS: i64 = 45;
+
 fn direction(before: &str) -> Ahead {
     pattern!(
         BACK,
@@ -255,7 +266,7 @@ fn nearest(reference: NaiveDate, month: u32, day: u32, direction: Ahead) -> Opti
         return Some(soon);
     }
     if direction == Ahead::Yes {
-        days.find(|d| (*d - reference).num_days() >= -NEAR_DAYS * 5)
+        days.find(|d| (*d - reference).num_days() >= -PAST_LIMIT_DAYS)
     } else {
         days.rfind(|d| (*d - reference).num_days() <= NEAR_DAYS)
     }
@@ -301,6 +312,7 @@ mod tests {
         check("on March 2, 2007 and 14 June 2008", "", &["2007-03-02", "2008-06-14"]);
         check("Sept. 17, 2024; 03/08/2007; 2024-07-09", "", &["2024-09-17", "2007-03-08", "2024-07-09"]);
         check("May 3rd, 2024", "", &["2024-05-03"]);
+        check("In 2005, staff wrote on April 4 and May 18", "2006-05-19", &["2005-04-04", "2005-05-18"]);
         check("February 30, 2024", "", &[]);
         check("in 2018 it wrote, by letter of May 3 of that year", "2023-11-27", &["2018-05-03"]);
     }

@@ -34,6 +34,7 @@ pattern!(
     STARTS,
     r"(?i)\b(?:counted|counting|running|calculated|measured|beginning|commencing|starting)(?: from| on)?\s$"
 );
+pattern!(STOPS, r"(?i)\bsuspen(?:d|ded|sion)\b");
 pattern!(
     OPENS,
     r"(?i)\b(?:suspended|suspension|delisted|removed|cease|stop)\b[^.;]{0,60}\b(?:opening|open|start) of (?:business|trading|the market)\b[^.;]{0,12}$"
@@ -81,7 +82,8 @@ pub fn stated_deadline(
     if hearing_day || OWN_PLAN.is_match(tail(near, 90)) || STARTS.is_match(near) {
         return None;
     }
-    let stops = kind == EventKind::StaffDetermination && OPENS.is_match(closest);
+    let stops =
+        kind == EventKind::StaffDetermination && (OPENS.is_match(closest) || suspends && STOPS.is_match(closest));
     if stops {
         return Some(Deadline::stated(DeadlineKind::Suspension, day));
     }

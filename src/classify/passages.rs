@@ -39,6 +39,49 @@ pub fn find_passage_acts<'p>(
     acts
 }
 
+/// The letter of an exchange itself, filed as an exhibit: its head gives the day, what it says the kind.
+pub fn find_exhibit_letter<'p>(
+    sentences: &[Reading<'p>],
+    acts: &[Act<'p>],
+    reference: Option<NaiveDate>,
+) -> Option<Act<'p>> {
+    let reference = reference?;
+    let is_head = |s: &Reading| s.text.len() < 40;
+    let fresh = |d: &&RoleDate| {
+        let day = d.mention.date;
+        day <= reference && business_days_between(day, reference, 60) <= FRESH_BUSINESS_DAYS
+    };
+    let (sentence, date) = sentences
+        .iter()
+        .enumerate()
+        .take(20)
+        .filter(|(_, s)| is_head(s))
+        .find_map(|(i, s)| s.dates.iter().find(fresh).map(|d| (i, d.mention.date)))?;
+    let says = |kind: EventKind| acts.iter().any(|act| act.kind == kind && act.date.is_none());
+    let has = |signal: Signal| sentences.iter().any(|s| s.zone == Zone::Body && s.has(signal));
+    let threatened = sentences.iter().any(|s| s.has(Signal::Threat) && s.has(Signal::Decided));
+    let kind = if says(EventKind::StaffDetermination) || threatened {
+        EventKind::StaffDetermination
+    } else if has(Signal::Lack) && (has(Signal::PlanInvited) || has(Signal::CurePeriod)) {
+        EventKind::DeficiencyNotice
+    } else if says(EventKind::ComplianceRegained) {
+        EventKind::ComplianceRegained
+    } else {
+        return None;
+    };
+    Some(Act {
+        sentence,
+        clause: 0..sentences[sentence].text.len(),
+        kind,
+        exchange: Exchange::Nasdaq,
+        date: Some(date),
+        dated: true,
+        status: EventStatus::New,
+        reason: "the letter itself, of the last five business days",
+        pattern: "passage.exhibit",
+    })
+}
+
 /// Runs of sentences whose paragraphs belong together.
 fn split_runs<'s>(
     sentences: &'s [Reading],

@@ -94,7 +94,7 @@ static PHRASES: LazyLock<Vec<Phrase>> = LazyLock::new(|| {
 
 pattern!(
     MODAL,
-    r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending|unable to|failed to|failure to)(?: \w+){0,3} ?$"
+    r"(?i)\b(?:may|might|could|would|can|cannot|should|must|shall|were to|unless|if|whether|not|until|when|once|upon the|pending|unable to|failed to|failure to)(?: \w+){0,5} ?$"
 );
 
 pattern!(

@@ -73,7 +73,7 @@ pattern!(PARAGRAPH_OF, r"(?i)\bparagraphs?\s{1,2}(\()");
 
 pattern!(
     ASIDE_BEFORE,
-    r"(?i)\b(?:alternative|alternatively|also (?:does|did|do) not|nor (?:does|did)|other standards?)\b[^.;]{0,110}$"
+    r"(?i)\b(?:alternatives?|alternatively|also (?:does|did|do) not|nor (?:does|did)|other standards?)\b[^.;]{0,110}$"
 );
 
 /// Finds the citations of listing rules in one sentence.

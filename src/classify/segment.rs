@@ -308,10 +308,10 @@ fn is_abbreviation(before: &str, after: &str) -> bool {
     let word =
         before.rsplit(|c: char| c.is_whitespace() || matches!(c, '(' | '"' | '/' | '-')).next().unwrap_or(before);
     let lower = word.to_ascii_lowercase();
-    const TITLES: [&str; 41] = [
-        "no", "nos", "mr", "mrs", "ms", "dr", "prof", "st", "vs", "v", "secs", "art", "jan", "feb", "mar", "apr",
-        "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "approx", "fig", "dept", "rev", "gen", "hon", "ill",
-        "calif", "mass", "minn", "conn", "fla", "ore", "pa", "tenn", "tex", "wis",
+    const TITLES: [&str; 42] = [
+        "no", "nos", "mr", "messrs", "mrs", "ms", "dr", "prof", "st", "vs", "v", "secs", "art", "jan", "feb", "mar",
+        "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "approx", "fig", "dept", "rev", "gen", "hon",
+        "ill", "calif", "mass", "minn", "conn", "fla", "ore", "pa", "tenn", "tex", "wis",
     ];
     const COMPANY: [&str; 13] =
         ["inc", "corp", "co", "ltd", "llc", "plc", "jr", "sr", "bros", "cos", "u.s", "u.k", "n.v"];

@@ -89,7 +89,7 @@ pattern!(
 );
 pattern!(
     FILING_BEFORE,
-    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|quarterly reports?|annual reports?|proxy statement|prospectus|agreement|amendment|indenture|warrant|plan)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: of| dated| (?:filed|issued|submitted|furnished|made|announced|disclosed|reported|released|delivered|supplemented)(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: by [\w ,.]{2,50})?(?: on| in)?)?(?: or about)?(?: \w+day,?)?\s*$|\bfiling(?: of [^,;]{0,50})? on(?: or about)?\s*$|\b(?:press releases?|news release|releases?|offering|announcement|resignation|order|hearing|meeting|acquisition|restatement|conference call)(?: (?:was |were |is )?(?:filed|dated|of|issued|held|made|announced|scheduled|set))?(?: on| of| dated| in)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,8}? on(?: or about)?(?: \w+day,?)?\s*$)"
+    r"(?i)(?:\b(?:forms? (?:8-?k|10-?[kq]\w*|20-?f|12b-?25|nt 10-?[kq]|s-\d|6-?k|25)(?:/a)?|current reports?|quarterly reports?|annual reports?|proxy statement|prospectus|agreement|amendment|indenture|warrant|plan)(?:,? (?:on form (?:8|10|6)-?[kq](?:/a)?|the company|it|we|which was|was|were|that was|had been|has been))*(?: of| dated| (?:filed|issued|submitted|furnished|made|announced|disclosed|reported|released|delivered|supplemented)(?: with (?:the )?(?:sec|securities and exchange commission|nasdaq|commission))?(?: by [\w ,.]{2,50})?(?: on| in)?)?(?: or about)?(?: \w+day,?)?\s*$|\bfiling(?: of [^,;]{0,50})? on(?: or about)?\s*$|\bnotification of late filing\b[^.;]{0,90}\bon\s*$|\b(?:resignations?|departures?|deaths?|dismissals?|appointments?|retirements?|elections?)\b[^;]{0,60}\bon(?: or about)?\s*$|\b(?:press releases?|news release|releases?|offering|announcement|resignation|order|hearing|meeting|acquisition|restatement|conference call)(?: (?:was |were |is )?(?:filed|dated|of|issued|held|made|announced|scheduled|set))?(?: on| of| dated| in)?(?: or about)?(?: \w+day,?)?\s*$|\b(?:filed|submitted|announced|disclosed|reported|furnished|requested|paid|held|appealed|resigned|dismissed|approved|effected|completed|closed|engaged|responded|replied)(?: \w+){0,8}? on(?: or about)?(?: \w+day,?)?\s*$)"
 );
 pattern!(
     DATED_BEFORE,
@@ -188,7 +188,14 @@ pub fn read_sentences<'p>(
         let mentions = find_dates_after(masked, reference, told_on, last_date);
         last_date = mentions.last().map(|d| d.date).or(last_date);
         let reports = find_reports(masked, &mentions);
-        let dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
+        let mut dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
+        for date in &mut dates {
+            // No letter has come on a day that is still to come.
+            let ahead = reference.is_some_and(|today| (date.mention.date - today).num_days() > 1);
+            if ahead && matches!(date.role, Role::Received | Role::Dated) {
+                date.role = Role::Deadline;
+            }
+        }
         let lead_cues = carry.lead_cues(masked, &dates, sentence.paragraph);
         let ends_list = masked.trim_end().ends_with(':');
         let foreign = names.addresses_another(&text[sentence.range.clone()]);
@@ -224,7 +231,7 @@ fn headline_tells(segmented: &Segmented) -> bool {
 }
 
 /// True for the letter of an exchange itself, filed as an exhibit: letterhead first, then a reference or a greeting.
-fn is_letter(segmented: &Segmented) -> bool {
+pub fn is_letter(segmented: &Segmented) -> bool {
     pattern!(GREETING, r"(?i)^\W*(?:dear (?:mr|ms|mrs|sir|dr)|re:|via (?:fax|facsimile|e-?mail))");
     let start: Vec<&str> = segmented.sentences.iter().take(30).map(|s| &segmented.masked[s.range.clone()]).collect();
     start.iter().any(|text| GREETING.is_match(text)) && start.iter().take(8).any(|text| DIRECT.is_match(text))
@@ -400,6 +407,7 @@ pattern!(
     DATELINE_NAME,
     r"\b([A-Z][A-Za-z0-9'&-]{2,})(?:[ ,]+(?:[A-Z&][A-Za-z0-9'&.-]*|of|and|the|de)){0,7},?\s?\((?:NASDAQ|Nasdaq|NYSE|AMEX)"
 );
+pattern!(ALIAS, r#"\b([A-Z][A-Za-z0-9'&-]{2,})(?: [A-Z][A-Za-z0-9'&.,-]+){0,5},? \((?:the )?"([A-Z][A-Za-z]{3,})"\)"#);
 pattern!(WORD, r"\b[A-Za-z][A-Za-z0-9&-]*");
 pattern!(
     GOT_WORD,
@@ -466,6 +474,11 @@ const NO_COMPANY: [&str; 46] = [
     "Global",
 ];
 
+// "Its indirect parent, Varlo Holdings, reported in its own Form 8-K".
+pattern!(
+    RELATIVE_TELLS,
+    r"(?i)\b(?:company's|registrant's|our|its) (?:\w+ ){0,2}?(?:parent|subsidiary|affiliate|customer|supplier|tenant|landlord|licensee|licensor|joint venture partner)\b[^.;]{0,140}?\b(?:reported|announced|disclosed|said|stated)\b[^.;]{0,60}?\b(?:that|it)\b"
+);
 pattern!(
     OWN_STOCK,
     r"(?i)\b(?:our|(?:the|your) (?:company|registrant|issuer|trust|fund|partnership)'s)(?: [a-z-]+){0,2} (?:shares|stock|securities|units|adss|listing|failure|non-?compliance)\b"
@@ -496,11 +509,25 @@ impl Names {
                 }
             }
         }
+        // "Ossining Holdings Corporation ("Holdings")": the short name is as foreign as the long one.
+        for found in ALIAS.captures_iter(head(text, 400_000)) {
+            let (name, alias) = (found[1].to_lowercase(), found[2].to_lowercase());
+            let is_company = matches!(
+                alias.as_str(),
+                "company" | "registrant" | "issuer" | "corporation" | "partnership" | "trust" | "fund" | "bank"
+            );
+            if others.contains(&name) && !own.contains(&alias) && !is_company {
+                others.insert(alias);
+            }
+        }
         Self { own, others }
     }
 
     /// True if a sentence says that another company got word, and not the filer.
     fn addresses_another(&self, sentence: &str) -> bool {
+        if RELATIVE_TELLS.is_match(sentence) {
+            return true;
+        }
         if self.others.is_empty() {
             return false;
         }

@@ -50,7 +50,7 @@ pub fn plan_stage() -> NaiveDate {
 }
 
 /// The 4000 series of the Marketplace Rules became the 5000 series of the Listing Rules.
-fn listing_rules() -> NaiveDate {
+pub fn listing_rules() -> NaiveDate {
     day(2009, 4, 13)
 }
 

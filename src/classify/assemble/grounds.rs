@@ -9,7 +9,7 @@ use super::super::phrases::Signal;
 use super::super::reports::{ANNUAL, QUARTERLY, ReportMention, guess, resolve};
 use super::super::rules::Citation;
 use super::super::segment::Zone;
-use super::super::timetable::late_period;
+use super::super::timetable::{late_period, listing_rules};
 use super::super::{Basis, EventKind, Exchange, OverdueReport};
 use super::groups::{Group, is_letter};
 use super::{Assembler, distinct, goes_on};
@@ -63,6 +63,9 @@ impl Assembler<'_> {
             };
         }
         dedup_rules(&mut rules);
+        if let Some(letter) = group.date() {
+            keep_rules_of_the_day(&mut rules, letter);
+        }
         let mut bases = distinct(rules.iter().map(|r| r.basis).filter(|b| *b != Basis::Other));
         if bases.is_empty() {
             bases = words();
@@ -223,6 +226,15 @@ impl Assembler<'_> {
 
 pub(super) fn is_basis(citation: &Citation) -> bool {
     !citation.procedure && !citation.aside
+}
+
+/// Of an old and a new rule on one ground, the one in force on the day of the letter: the other is quoted as its name
+/// before or after.
+fn keep_rules_of_the_day(rules: &mut Vec<Citation>, letter: NaiveDate) {
+    let in_force = |rule: &str| rule.starts_with('5') == (letter >= listing_rules());
+    let nasdaq = |rule: &str| rule.starts_with(['4', '5']);
+    let grounds: Vec<Basis> = rules.iter().filter(|r| nasdaq(&r.rule) && in_force(&r.rule)).map(|r| r.basis).collect();
+    rules.retain(|r| !nasdaq(&r.rule) || in_force(&r.rule) || !grounds.contains(&r.basis));
 }
 
 pub(super) fn dedup_rules(rules: &mut Vec<Citation>) {

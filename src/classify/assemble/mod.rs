@@ -149,6 +149,9 @@ impl Assembler<'_> {
             let mut paragraph = self.sentences[*start].paragraph;
             for (i, next) in self.sentences.iter().enumerate().skip(start + 1) {
                 let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
+                if opens_item(&next.text) {
+                    break;
+                }
                 if !next.in_context && next.paragraph != paragraph {
                     continue;
                 }
@@ -204,7 +207,7 @@ impl Assembler<'_> {
             kind = self.settle_plain(&after);
         }
         if kind == EventKind::DeficiencyNotice
-            && (thread.iter().any(|i| self.shows_determination(*i))
+            && (thread.iter().any(|i| self.near(&core, *i) && self.shows_determination(*i))
                 || group.date().is_some_and(|d| reach.iter().any(|i| invites_appeal(&self.sentences[*i], d)))
                 || (self.single_letter && self.hearing_without_other_cause()))
         {
@@ -446,6 +449,15 @@ impl Assembler<'_> {
         self.acts.iter().any(asked) && !self.acts.iter().any(older)
     }
 
+    /// Within two paragraphs after one that tells the letter: what stands further off speaks of other things.
+    fn near(&self, core: &BTreeSet<usize>, index: usize) -> bool {
+        let paragraph = self.sentences[index].paragraph;
+        core.iter().any(|i| {
+            let told = self.sentences[*i].paragraph;
+            (told..=told + 2).contains(&paragraph)
+        })
+    }
+
     fn shows_determination(&self, index: usize) -> bool {
         let sentence = &self.sentences[index];
         history_cue(sentence, &(0..sentence.text.len())).is_none()
@@ -477,6 +489,9 @@ impl Assembler<'_> {
                 }
             }
         }
+        // One day told twice: a word to the panel is the surer reading than a request by the rule.
+        let others: Vec<NaiveDate> = stated.iter().filter(|d| d.what == DeadlineKind::Other).map(|d| d.date).collect();
+        stated.retain(|d| d.what != DeadlineKind::HearingRequest || !others.contains(&d.date));
         stated
     }
 
@@ -513,6 +528,12 @@ impl Assembler<'_> {
         };
         self.causes.get_or_init(read).clone()
     }
+}
+
+/// True for the heading of another item of the report.
+fn opens_item(sentence: &str) -> bool {
+    pattern!(ITEM, r"(?i)^\W*item\s{1,3}\d{1,2}(?:\.\d\d|[.:])");
+    ITEM.is_match(sentence)
 }
 
 /// True for a sentence that goes on about the letter named before it.
