@@ -98,8 +98,9 @@ pub fn stated_deadline(
     }
     let what = (date.role == Role::Deadline).then(|| what_of(near, after, kind)).flatten()?;
     let never = [DeadlineKind::Compliance, DeadlineKind::Plan];
-    // Time to comply is over once staff has determined; what else is due is due to the panel.
-    (kind != EventKind::StaffDetermination || !never.contains(&what)).then(|| Deadline::stated(what, day))
+    // Time to comply is over once staff has determined or found compliance; what else is due is due to the panel.
+    let over = matches!(kind, EventKind::StaffDetermination | EventKind::ComplianceRegained);
+    (!over || !never.contains(&what)).then(|| Deadline::stated(what, day))
 }
 
 /// True if `day` is the one a rule gives, or the day beside it: some count the day of the letter, and some forget a holiday.

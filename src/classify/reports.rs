@@ -36,7 +36,7 @@ pattern!(FORM, r"(?i)\b(10-?KSB|10-?QSB|10-?KT|10-?K405|10-?K|10-?Q|20-?F|40-?F|
 
 pattern!(
     PERIOD_WORD,
-    r"(?i)\b(?:ended|ending|end of|as of|(?:10-?[kq]\w*|20-f) (?:for|of|at)|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$"
+    r"(?i)\b(?:(?:ended|ending)(?: on)?|end of|as of|(?:10-?[kq]\w*|20-f) (?:for|of|at)|(?:year|quarter|period|months|weeks)(?:s)?(?: of| to)?)\s*$"
 );
 
 pattern!(

@@ -1,5 +1,5 @@
-//! Labelled notices: how well they are read, kept above the floors reached so far. A third of `written` was held out
-//! while the classifier was made, and has floors of its own.
+//! Labelled notices: how well they are read, kept above the floors reached so far. A third of `written` was held out while
+//! the classifier was made, and is scored apart; before it was opened, 2 of its 18 alerts were missed and 2 others raised.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ fn written_notices_seen_in_development() {
 #[test]
 fn written_notices_held_out() {
     if let Some(scores) = score_file("written", |index| index % 3 == 2) {
-        Floors { missed_alerts: 3, false_alerts: 2, letter_date: 0.92, rules: 0.88 }.hold(&scores);
+        Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.94, rules: 0.90 }.hold(&scores);
     }
 }
 
@@ -94,7 +94,7 @@ fn own_notices() {
 #[test]
 fn hard_notices() {
     let scores = score("hard", include_bytes!("../fixtures/hard_notices.jsonl"), |_| true);
-    Floors { missed_alerts: 13, false_alerts: 13, letter_date: 0.90, rules: 0.90 }.hold(&scores);
+    Floors { missed_alerts: 13, false_alerts: 10, letter_date: 0.90, rules: 0.90 }.hold(&scores);
 }
 
 /// Notices of our own in the words that issuers and their counsel use, labelled before the program first read them. On

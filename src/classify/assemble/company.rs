@@ -10,7 +10,7 @@ use super::super::deadlines::day_of_leaving;
 use super::super::phrases::Signal;
 use super::super::segment::Zone;
 use super::super::sentences::Role;
-use super::super::{Basis, Deadline, EventKind, EventStatus, Exchange, ListingEvent};
+use super::super::{Basis, Deadline, DeadlineKind, EventKind, EventStatus, Exchange, ListingEvent};
 use super::grounds::dedup_rules;
 use super::groups::Group;
 use super::{Assembler, distinct};
@@ -124,7 +124,9 @@ impl Assembler<'_> {
         for reading in self.sentences[sentence..].iter().take_while(|s| s.paragraph <= paragraph + 2) {
             for date in reading.dates.iter().filter(|d| d.role != Role::Period && d.mention.date >= today) {
                 let deadline = day_of_leaving(reading, date);
-                if !days.iter().any(|d| d.date == deadline.date) {
+                // The day of the report itself is its own date.
+                let is_today = deadline.date == today && deadline.what == DeadlineKind::Other;
+                if !is_today && !days.iter().any(|d| d.date == deadline.date) {
                     days.push(deadline);
                 }
             }

@@ -163,13 +163,15 @@ impl Assembler<'_> {
         if found.iter().any(|(_, r)| !is_bare(&r.form)) {
             found.retain(|(_, r)| !is_bare(&r.form));
         }
+        // A letter, come or to come, is on a report that fell due lately.
+        let expected = is_letter(group.kind) || group.kind == EventKind::Anticipated;
+        let day = group.date().or(self.reference.filter(|_| group.kind == EventKind::Anticipated));
         let mut reports: Vec<OverdueReport> = Vec::new();
         for (i, mention) in found {
             let form = self.form_of(&mention.form);
-            let by_letter =
-                || group.date().filter(|_| is_letter(group.kind)).and_then(|d| late_period(&form, d, self.year_end));
+            let by_letter = || day.filter(|_| expected).and_then(|d| late_period(&form, d, self.year_end));
             let told = self.period_of(i, mention);
-            let by_name = || guess(mention, self.reference, self.year_end).filter(|_| is_letter(group.kind));
+            let by_name = || guess(mention, self.reference, self.year_end).filter(|_| expected);
             let period_end = told.or_else(by_name).or_else(by_letter);
             let report = OverdueReport { form, period_end };
             let known = |r: &OverdueReport| {
