@@ -4,6 +4,7 @@
 //! ```text
 //! event      what is found: the vocabulary and the fields of an event
 //! segment    paragraphs and sentences; cover pages, boilerplate and exhibit lists set apart
+//! addressee  whom a letter went to
 //! sentences  each sentence: exchange, dates with their roles, phrases, rules, reports
 //! phrases    what a phrase signals; the phrases are data in patterns/phrases.toml
 //! rules      citations of listing rules -> one form, basis; the rules are data in patterns/rules.toml
@@ -33,6 +34,7 @@ macro_rules! pattern {
 }
 
 mod acts;
+mod addressee;
 mod assemble;
 mod bases;
 mod certainty;

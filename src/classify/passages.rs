@@ -69,17 +69,8 @@ pub fn find_exhibit_letter<'p>(
     } else {
         return None;
     };
-    Some(Act {
-        sentence,
-        clause: 0..sentences[sentence].text.len(),
-        kind,
-        exchange: Exchange::Nasdaq,
-        date: Some(date),
-        dated: true,
-        status: EventStatus::New,
-        reason: "the letter itself, of the last five business days",
-        pattern: "passage.exhibit",
-    })
+    let reason = "the letter itself, of the last five business days";
+    Some(letter_act(sentences, sentence, kind, date, true, reason, "passage.exhibit"))
 }
 
 /// Runs of sentences whose paragraphs belong together.
@@ -141,17 +132,36 @@ fn read_passage<'p>(sentences: &[Reading<'p>], range: Range<usize>, reference: N
     } else {
         return None;
     };
+    let reason = "a fresh day beside the exchange, with a breach or a threat";
     Some(Act {
+        exchange,
+        ..letter_act(sentences, sentence, kind, date.mention.date, date.role == Role::Dated, reason, PASSAGE)
+    })
+}
+
+/// The pattern that stands for a passage as a whole.
+pub const PASSAGE: &str = "passage.letter";
+
+fn letter_act<'p>(
+    sentences: &[Reading<'p>],
+    sentence: usize,
+    kind: EventKind,
+    date: NaiveDate,
+    dated: bool,
+    reason: &'static str,
+    pattern: &'static str,
+) -> Act<'p> {
+    Act {
         sentence,
         clause: 0..sentences[sentence].text.len(),
         kind,
-        exchange,
-        date: Some(date.mention.date),
-        dated: date.role == Role::Dated,
+        exchange: Exchange::Nasdaq,
+        date: Some(date),
+        dated,
         status: EventStatus::New,
-        reason: "a fresh day beside the exchange, with a breach or a threat",
-        pattern: "passage.letter",
-    })
+        reason,
+        pattern,
+    }
 }
 
 /// The exchange whose letter the headline names, for a body that does not name it again.

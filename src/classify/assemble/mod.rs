@@ -22,6 +22,7 @@ use super::acts::{Act, history_cue, kind_of};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
 use super::deadlines::{ByRule, invites_appeal, stated_deadline};
 use super::outlook::{find_causes, find_hearing, find_steps};
+use super::passages::PASSAGE;
 use super::phrases::Signal;
 use super::reports::{ReportMention, fiscal_year_end};
 use super::segment::{Segmented, Zone};
@@ -511,7 +512,7 @@ impl Assembler<'_> {
             is_written: has(Signal::Notice),
             is_news: has(Signal::News),
             in_headline,
-            by_passage: group.acts.iter().any(|a| self.acts[*a].pattern == "passage.letter"),
+            by_passage: group.acts.iter().any(|a| self.acts[*a].pattern == PASSAGE),
             history,
             exchange_assumed: core.iter().all(|i| !self.sentences[*i].names_exchange),
             near_panel: [Signal::Panel, Signal::PanelGrant, Signal::CouncilReview].into_iter().any(has),
