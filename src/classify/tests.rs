@@ -181,3 +181,40 @@ fn a_text_without_exchange_is_left_at_once() {
     assert!(mentions_exchange("a Nasdaq letter") && mentions_exchange("notice of delisting"));
     assert_eq!(classify("", &DocumentContext::default()), Reading::default());
 }
+
+#[test]
+fn a_phrase_of_the_users_own_is_read_beside_ours() {
+    let text = "On May 18, 2012 Nasdaq pinged Varlo under Listing Rule 5550(a)(2).";
+    let source = PatternSource {
+        name: "house.ping".to_owned(),
+        signal: Signal::Notice,
+        regex: r"\bpinged\b".to_owned(),
+        modal: false,
+        matches: vec!["Nasdaq pinged us".to_owned()],
+        near_misses: vec!["Nasdaq is open".to_owned()],
+    };
+    let own = [Phrase::compile(source, &std::collections::BTreeMap::new()).expect("a phrase")];
+    let context = DocumentContext { filed: date("2012-05-22"), ..Default::default() };
+    assert!(new_events(&classify(text, &context)).is_empty());
+    let reading = classify(text, &DocumentContext { patterns: &own, ..context });
+    let new = new_events(&reading);
+    assert_eq!(new.len(), 1, "{new:#?}");
+    assert_eq!((new[0].kind, &new[0].evidence[0].pattern[..]), (EventKind::DeficiencyNotice, "house.ping"));
+}
+
+#[test]
+fn around_a_letter_causes_steps_and_hearings_are_told() {
+    let reading = read(
+        "On May 18, 2012 Varlo received a letter from the Nasdaq staff stating that it has determined to delist its stock, since \
+         Varlo does not comply with Listing Rule 5250(c)(1). The report is late because the Audit Committee's investigation has \
+         led to a restatement. Varlo has requested a hearing, which is scheduled for June 28, 2012, and expects to file the Form \
+         10-K before then.",
+        "2012-05-22",
+    );
+    let event = new_events(&reading)[0];
+    assert_eq!(event.causes, [Cause::Restatement, Cause::Investigation]);
+    assert_eq!(event.next_steps, [NextStep::RequestHearing, NextStep::FileReports]);
+    assert_eq!(event.hearing, Some(Hearing { status: HearingStatus::Scheduled, date: date("2012-06-28") }));
+    let sum: f64 = event.signals.iter().map(|signal| signal.weight).sum();
+    assert!((1.0 / (1.0 + (-sum).exp()) - event.confidence).abs() < 0.01, "{sum} {}", event.confidence);
+}

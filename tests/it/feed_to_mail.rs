@@ -199,3 +199,21 @@ async fn hrefs_in_the_feed_are_never_followed() {
     assert!(desk.edgar.asked().iter().all(|asked| !asked.target.contains("elsewhere")));
     assert!(desk.clock.now() > "2026-03-19T16:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().expect("an instant"));
 }
+
+#[tokio::test]
+async fn a_reading_less_sure_than_asked_for_says_check_this() {
+    const SURE: &str = "[reading]\ncheck_below = 1.0\n[[subscription]]\nemail = \"desk@example.com\"\n";
+    let plan = DeskPlan { subscriptions: SURE, ..DeskPlan::default() };
+    let desk = plan.open(archive(&[TestFiling::ordinary(1, "2026-03-19T14:00:00Z")]), NOON).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    desk.edgar.change(|archive| TestFiling::determination(2, "2026-03-19T16:00:20Z").publish(archive));
+    desk.clock.advance(Duration::from_secs(60));
+    desk.watcher.cycle(None).await.expect("a cycle");
+    let mails = desk.mails();
+    let [mail] = &mails[..] else { panic!("{} mails", mails.len()) };
+    let subject = mail.subject().expect("a subject");
+    assert!(subject.starts_with("[GANTRY MICRO, INC.] check this: NASDAQ staff determination"), "{subject}");
+    for body in [mail.body_text(0).expect("text"), mail.body_html(0).expect("HTML")] {
+        assert!(body.contains("Check this") && body.contains("less sure than most"), "{body}");
+    }
+}
