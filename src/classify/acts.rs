@@ -150,6 +150,11 @@ fn restates(text: &str, context: &DocumentContext) -> bool {
     context.form.is_some_and(|f| PAST_FORM.is_match(f) || f.ends_with("/A") && RESTATES.is_match(head(text, 8000)))
 }
 
+/// The pattern of a panel's decision of which no more is known than that it was made.
+pub const WEAK_PANEL: &str = "panel.writes";
+
+pattern!(PANELS, r"(?i)\bpanel's (?:\w+ )?$");
+
 fn dated_acts<'p>(index: usize, sentence: &Reading<'p>) -> Vec<Act<'p>> {
     // In a block of boilerplate only a letter with its date speaks for the filing.
     let dates: Vec<_> = sentence.letter_dates().collect();
@@ -169,6 +174,11 @@ fn dated_acts<'p>(index: usize, sentence: &Reading<'p>) -> Vec<Act<'p>> {
         let listed = i > 0 && date.mention.start - dates[i - 1].mention.end < 16;
         let found = if listed { last().filter(|(k, _)| *k != EventKind::DeficiencyNotice).or(found) } else { found };
         let Some((kind, pattern)) = found else { continue };
+        // "Called for review the Panel's December 28 decision": the day is that of the decision, not of the review.
+        let of_panel = date.role == Role::Dated && PANELS.is_match(tail(&sentence.text[..date.mention.start], 30));
+        let is_review = kind == EventKind::CouncilReview;
+        let (kind, pattern) =
+            if is_review && of_panel { (EventKind::PanelDecision, WEAK_PANEL) } else { (kind, pattern) };
         acts.push(Act {
             sentence: index,
             clause,

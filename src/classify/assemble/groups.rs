@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
-use super::super::acts::Act;
+use super::super::acts::{Act, WEAK_PANEL};
 use super::super::phrases::Signal;
 use super::super::segment::Zone;
 use super::super::sentences::Reading;
@@ -59,12 +59,18 @@ pub(super) fn join_dated(acts: &[Act]) -> Vec<Group> {
     let mut by_date: BTreeMap<NaiveDate, Vec<usize>> = BTreeMap::new();
     for (index, act) in acts.iter().enumerate() {
         let Some(date) = act.date else { continue };
-        let same_day = by_date.get(&date).into_iter().flatten().copied().find(|g| joins(groups[*g].kind, act.kind));
+        let weak = |g: usize| weak_panel(&groups[g], acts) && decides(act.kind);
+        let joins_day = |g: &usize| {
+            let decided = act.pattern == WEAK_PANEL && decides(groups[*g].kind);
+            joins(groups[*g].kind, act.kind) || decided || weak(*g)
+        };
+        let same_day = by_date.get(&date).into_iter().flatten().copied().find(joins_day);
+        let becomes = same_day.filter(|g| weak(*g)).map(|_| act.kind);
         let pair = groups.len().checked_sub(1).filter(|g| is_pair(&groups[*g], act, acts));
         match same_day.or(pair) {
             Some(g) => {
                 let group = &mut groups[g];
-                group.kind = stronger(group.kind, act.kind);
+                group.kind = becomes.unwrap_or_else(|| stronger(group.kind, act.kind));
                 if act.status == EventStatus::New && group.status != EventStatus::New {
                     group.status = act.status;
                     group.reason = act.reason;
@@ -175,7 +181,7 @@ pub(super) fn join_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec
 
 /// True for a decision of a panel of which no more is known than that it was written.
 fn weak_panel(group: &Group, acts: &[Act]) -> bool {
-    group.kind == EventKind::PanelDecision && group.acts.iter().all(|a| acts[*a].pattern == "panel.writes")
+    group.kind == EventKind::PanelDecision && group.acts.iter().all(|a| acts[*a].pattern == WEAK_PANEL)
 }
 
 fn decides(kind: EventKind) -> bool {

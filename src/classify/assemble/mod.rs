@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use regex::Regex;
 
-use super::acts::{Act, history_cue, kind_of};
+use super::acts::{Act, WEAK_PANEL, history_cue, kind_of};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
 use super::deadlines::{ByRule, invites_appeal, stated_deadline};
 use super::outlook::{find_causes, find_hearing, find_steps};
@@ -358,7 +358,7 @@ impl Assembler<'_> {
         let weak = group
             .acts
             .iter()
-            .all(|a| self.acts[*a].kind != EventKind::PanelDecision || self.acts[*a].pattern == "panel.writes");
+            .all(|a| self.acts[*a].kind != EventKind::PanelDecision || self.acts[*a].pattern == WEAK_PANEL);
         if group.kind != EventKind::PanelDecision || !weak || has(Signal::PanelDelist) {
             return Some(group.kind);
         }
