@@ -91,7 +91,9 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
         };
         let recent = |act: &Act| {
             let sentence = &assembler.sentences[act.sentence];
-            sentence.zone == Zone::Headline
+            let chosen = act.pattern == "delisting.voluntary" && sentence.dates.is_empty();
+            chosen
+                || sentence.zone == Zone::Headline
                 || sentence.has(Signal::News)
                 || assembler
                     .reference

@@ -14,6 +14,9 @@ use super::super::{Basis, EventKind, Exchange, OverdueReport};
 use super::groups::{Group, is_letter};
 use super::{Assembler, distinct, goes_on};
 
+/// Points of a list of grounds.
+const MAX_POINTS: usize = 3;
+
 impl Assembler<'_> {
     /// Rules of the clauses that tell the letter and of the sentences that go on from them, and what they are about.
     pub(super) fn rules_and_bases(
@@ -33,10 +36,18 @@ impl Assembler<'_> {
             cited = core.iter().flat_map(|i| self.sentences[*i].rules.iter()).collect();
         }
         let paragraphs: BTreeSet<usize> = core.iter().map(|i| self.sentences[*i].paragraph).collect();
+        // "Nasdaq gave two grounds:" speaks for the points below it.
+        let listed = |paragraph: usize| {
+            let opens = |i: &&usize| self.sentences[**i].text.trim_end().ends_with(':');
+            core.iter()
+                .filter(opens)
+                .any(|i| (1..=MAX_POINTS).contains(&paragraph.saturating_sub(self.sentences[*i].paragraph)))
+        };
         let settled = !is_letter(group.kind) && cited.iter().any(|c| is_basis(c));
         for i in thread.iter().filter(|i| !core.contains(i) && !settled) {
             let sentence = &self.sentences[*i];
-            let same = paragraphs.contains(&sentence.paragraph) || goes_on(&sentence.text);
+            let same =
+                paragraphs.contains(&sentence.paragraph) || goes_on(&sentence.text) || listed(sentence.paragraph);
             if same
                 || [Signal::Breach, Signal::Notice, Signal::Determination, Signal::Additional]
                     .iter()

@@ -218,6 +218,18 @@ impl Assembler<'_> {
         if is_letter(kind) && reach.iter().any(of_index) && reach.iter().all(|i| self.sentences[*i].rules.is_empty()) {
             return None;
         }
+        // "It had not complied ... The letter acknowledges that it has regained compliance."
+        let acknowledged = |i: &usize| {
+            let sentence = &self.sentences[*i];
+            !core.contains(i) && goes_on(&sentence.text) && sentence.has(Signal::Regained)
+        };
+        let asks =
+            |i: &usize| self.sentences[*i].has(Signal::PlanInvited) || self.sentences[*i].has(Signal::CurePeriod);
+        pattern!(WAS_IN_BREACH, r"(?i)\bhad (?:not|been|failed|fallen)\b");
+        let over = core.iter().any(|i| WAS_IN_BREACH.is_match(&self.sentences[*i].text));
+        if kind == EventKind::DeficiencyNotice && over && thread.iter().any(acknowledged) && !thread.iter().any(asks) {
+            kind = EventKind::ComplianceRegained;
+        }
         // Who is given time asks for no hearing: what is told of time then was given before, or refused.
         let refused = |i: &usize| {
             let cues = &self.sentences[*i].cues;
