@@ -108,7 +108,7 @@ pub fn find_acts<'p>(
     sentences: &[Reading<'p>],
     context: &DocumentContext,
     reference: Option<NaiveDate>,
-    is_letter: bool,
+    exhibit_letter: bool,
 ) -> Vec<Act<'p>> {
     let mut acts = Vec::new();
     for (index, sentence) in sentences.iter().enumerate() {
@@ -131,7 +131,7 @@ pub fn find_acts<'p>(
         let original =
             if context.form.is_some_and(|f| f.ends_with("/A")) { original_report(text, reference) } else { None };
         let told = |act: &Act| original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
-        let letter = if is_letter { find_exhibit_letter(sentences, &acts, reference) } else { None };
+        let letter = if exhibit_letter { find_exhibit_letter(sentences, &acts, reference) } else { None };
         match letter {
             Some(letter) if known.is_empty() => acts.push(letter),
             _ => acts.extend(find_passage_acts(sentences, &known, reference).into_iter().filter(|act| !told(act))),

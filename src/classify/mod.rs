@@ -112,8 +112,8 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     let reference = acts::reference_date(text, context);
     let segmented = segment::segment(text);
     let sentences = sentences::read_sentences(text, &segmented, context, reference);
-    let is_letter = sentences::is_letter(&segmented);
-    let acts = acts::find_acts(text, &sentences, context, reference, is_letter);
+    let exhibit_letter = sentences::is_exhibit_letter(&segmented);
+    let acts = acts::find_acts(text, &sentences, context, reference, exhibit_letter);
     if acts.is_empty() {
         return Reading::default();
     }

@@ -47,10 +47,7 @@ pub fn find_exhibit_letter<'p>(
 ) -> Option<Act<'p>> {
     let reference = reference?;
     let is_head = |s: &Reading| s.text.len() < 40;
-    let fresh = |d: &&RoleDate| {
-        let day = d.mention.date;
-        day <= reference && business_days_between(day, reference, 60) <= FRESH_BUSINESS_DAYS
-    };
+    let fresh = |d: &&RoleDate| is_fresh(d.mention.date, reference);
     let (sentence, date) = sentences
         .iter()
         .enumerate()
@@ -189,6 +186,11 @@ fn follows_word(sentences: &[Reading], index: usize) -> bool {
         && before.is_none_or(|b| b.paragraph + 1 >= sentence.paragraph && (b.has(Signal::Contact) || b.names_exchange))
 }
 
+/// A day on which a letter told in a report of `reference` can have come.
+fn is_fresh(day: NaiveDate, reference: NaiveDate) -> bool {
+    day <= reference && business_days_between(day, reference, 60) <= FRESH_BUSINESS_DAYS
+}
+
 /// A day of the last five business days that is no period's end, no time limit and no paper of the company's own.
 fn is_letter_day(sentence: &Reading, date: &RoleDate, reference: NaiveDate) -> bool {
     pattern!(
@@ -204,7 +206,7 @@ fn is_letter_day(sentence: &Reading, date: &RoleDate, reference: NaiveDate) -> b
         r"(?i)\b(?:filed|submitted|announced|reported|released|dated|held|appealed|objected|requested|asked|lodged|replied|resigned|appointed|departure|departed|death|died|left|vacancy|joined|entered into|closed|signed|requests?|due|press release)\b[^.;]{0,40}$"
     );
     let day = date.mention.date;
-    let fresh = day <= reference && business_days_between(day, reference, 60) <= FRESH_BUSINESS_DAYS;
+    let fresh = is_fresh(day, reference);
     match date.role {
         Role::Received | Role::Dated => fresh,
         Role::Period | Role::Deadline => false,

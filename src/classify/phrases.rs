@@ -211,16 +211,12 @@ fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>
     // "Unless the Company requests a hearing by May 2, trading will be suspended" is a fact in the grammar of a condition.
     let determined =
         signal == Signal::Determination && condition.is_some_and(|c| c == at || (c == 0 && starts_unless(sentence)));
-    condition.is_some_and(|c| c <= at) && !determined && !states_unless(sentence)
+    condition.is_some_and(|c| c <= at) && !determined && !starts_unless(sentence)
 }
 
 fn starts_unless(sentence: &str) -> bool {
     let lower = super::dates::head(sentence, 12).to_ascii_lowercase();
     lower.contains("unless") || lower.contains("if no")
-}
-
-fn states_unless(sentence: &str) -> bool {
-    starts_unless(sentence)
 }
 
 #[cfg(test)]

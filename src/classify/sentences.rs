@@ -169,7 +169,7 @@ pub fn read_sentences<'p>(
     let direct: Vec<bool> = spoken.iter().map(|s| DIRECT.is_match(&segmented.masked[s.range.clone()])).collect();
     let named: BTreeSet<usize> =
         spoken.iter().zip(&direct).filter(|(_, direct)| **direct).map(|(s, _)| s.paragraph).collect();
-    let all_told = headline_tells(segmented) || is_letter(segmented);
+    let all_told = headline_tells(segmented) || is_exhibit_letter(segmented);
     for (sentence, direct) in spoken.into_iter().zip(direct) {
         let masked = &segmented.masked[sentence.range.clone()];
         let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
@@ -232,7 +232,7 @@ fn headline_tells(segmented: &Segmented) -> bool {
 }
 
 /// True for the letter of an exchange itself, filed as an exhibit: letterhead first, then a reference or a greeting.
-pub fn is_letter(segmented: &Segmented) -> bool {
+pub fn is_exhibit_letter(segmented: &Segmented) -> bool {
     pattern!(GREETING, r"(?i)^\W*(?:dear (?:mr|ms|mrs|sir|dr)|re:|via (?:fax|facsimile|e-?mail))");
     let start: Vec<&str> = segmented.sentences.iter().take(30).map(|s| &segmented.masked[s.range.clone()]).collect();
     start.iter().any(|text| GREETING.is_match(text)) && start.iter().take(8).any(|text| DIRECT.is_match(text))

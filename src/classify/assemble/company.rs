@@ -12,13 +12,11 @@ use super::super::segment::Zone;
 use super::super::sentences::Role;
 use super::super::{Basis, Deadline, DeadlineKind, EventKind, EventStatus, Exchange, ListingEvent};
 use super::grounds::dedup_rules;
-use super::groups::Group;
+use super::groups::{Group, is_letter};
 use super::{Assembler, distinct};
 
 /// What the company does or expects itself: at most one event of each kind.
 pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<ListingEvent>) {
-    let new_letter =
-        events.iter().any(|e| matches!(e.kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice));
     let company = |kind: EventKind| {
         assembler
             .acts
@@ -26,10 +24,8 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
             .enumerate()
             .filter(move |(_, a)| a.kind == kind && a.date.is_none() && a.status == EventStatus::New)
     };
-    let letter_exchange = events
-        .iter()
-        .find(|e| matches!(e.kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice))
-        .map(|e| e.exchange);
+    let letter_exchange = events.iter().find(|e| is_letter(e.kind)).map(|e| e.exchange);
+    let new_letter = letter_exchange.is_some();
     let event = |index: usize, kind: EventKind, bases: Vec<Basis>, rules: Vec<String>| {
         let act = &assembler.acts[index];
         let group = Group::undated(index, act);

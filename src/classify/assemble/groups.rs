@@ -151,7 +151,7 @@ pub(super) fn join_undated(sentences: &[Reading], acts: &[Act], groups: &mut Vec
                 })
         };
         let fresh = |g: &&mut Group| g.status == EventStatus::New;
-        let letter = matches!(act.kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice);
+        let letter = is_letter(act.kind);
         let plain = |g: &Group| {
             g.kind == EventKind::DeficiencyNotice
                 && !g.acts.iter().any(|a| sentences[acts[*a].sentence].has(Signal::Breach))

@@ -293,7 +293,7 @@ impl Assembler<'_> {
         let flag = |regex: &Regex| {
             core.iter().any(|i| regex.is_match(&self.sentences[*i].text)) || headline.iter().any(|h| regex.is_match(h))
         };
-        let letter = matches!(kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice);
+        let letter = is_letter(kind);
         let adds = |s: &Reading| {
             ADDS.is_match(&s.text) && s.letter_dates().next().is_none() && history_cue(s, &(0..s.text.len())).is_none()
         };
