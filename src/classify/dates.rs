@@ -18,9 +18,9 @@ const NEAR_DAYS: i64 = 3;
 pattern!(
     DATE,
     r"(?ix)
-        \b(?P<m1>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?
+        \b(?P<m1>jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|(?-i:May|MAY)|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?
           \s{1,3}(?P<d1>\d{1,2})(?:st|nd|rd|th)?\b (?:,?\s{0,3}(?P<y1>(?:19|20)\d\d)\b)?
-        | \b(?P<d2>\d{1,2})(?:st|nd|rd|th)?\s(?:of\s)?(?P<m2>january|february|march|april|may|june|july|august|sept|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b\.?(?:,?\s(?P<y2>(?:19|20)\d\d)\b)?
+        | \b(?P<d2>\d{1,2})(?:st|nd|rd|th)?\s(?:of\s)?(?P<m2>january|february|march|april|(?-i:May|MAY)|june|july|august|sept|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)\b\.?(?:,?\s(?P<y2>(?:19|20)\d\d)\b)?
         | \b(?P<y3>(?:19|20)\d\d)-(?P<m3>\d\d)-(?P<d3>\d\d)\b
         | \b(?P<m4>\d{1,2})/(?P<d4>\d{1,2})/(?P<y4>(?:19|20)?\d\d)\b
         | \b(?P<day>yesterday|(?:last|on|this\spast)\s(?:last\s)?(?P<wd>monday|tuesday|wednesday|thursday|friday))\b
@@ -53,6 +53,9 @@ pattern!(
     DATE_NEXT,
     r"(?i)^,?(?:\s(?:morning|afternoon|evening|night),?)?\s{1,2}(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\w{0,6}\.?\s\d"
 );
+
+// "The September 10-Q" and "its March 8-K" name forms.
+pattern!(FORM_AFTER, r"(?i)^ ?- ?[kqf]\b");
 
 pattern!(LIST_GAP, r"(?i)^(?:\s*,)?\s*(?:and|or|&|,)?\s*(?:on|of|dated|until)?\s*$");
 
@@ -93,6 +96,9 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<Naiv
     for captures in DATE.captures_iter(text) {
         // Group 0 always takes part in a match.
         let whole = captures.get(0).expect("group 0 is the whole match");
+        if FORM_AFTER.is_match(&text[whole.end()..]) {
+            continue;
+        }
         let named = |name: &str| captures.name(name).map(|m| m.as_str());
         let first = |names: [&str; 4]| names.iter().find_map(|n| captures.name(n)).map(|m| m.as_str());
         if named("day").is_some() {
@@ -342,6 +348,7 @@ mod tests {
 
     #[test]
     fn words_that_only_look_like_dates_are_none() {
-        check("it may 10 times; in March of the year; rule 12b-25; 52 weeks", "2009-08-20", &["2009-05-10"]);
+        check("it may 10 times; in March of the year; rule 12b-25; 52 weeks", "2009-08-20", &[]);
+        check("the September 10-Q, its March 8-K and the June 20-F", "2009-08-20", &[]);
     }
 }

@@ -4,18 +4,18 @@ use chrono::NaiveDate;
 use regex::Regex;
 
 use super::dates::{head, tail};
-use super::sentences::{Reading, Role, RoleDate};
+use super::sentences::{Reading, Role, RoleDate, names_nasdaq};
 use super::{Deadline, DeadlineKind, EventKind};
 
 pattern!(SUSPENSION, r"(?i)\b(?:suspen(?:d|ded|sion)|delist(?:ed|ing)?|removed|opening|open of)\b");
 pattern!(
     HEARING,
-    r"(?i)\b(?:requests? (?:for )?(?:an? )?(?:\w+ )?(?:hearing|appeal)|requesting|appeals?|appealed|appealing|hearing)\b"
+    r"(?i)\b(?:requests? (?:for )?(?:an? )?(?:\w+ )?(?:hearing|appeal)|requesting|appeals?|appealed|appealing|(?:an?|the|its|such|hearings?) hearing(?: must| has to| is to| may| can| should)? be requested|(?:for|of) an? (?:oral |written )?hearing|hearing request)\b"
 );
 pattern!(PLAN, r"(?i)\bplan\b|\bsubmission of compliance");
 pattern!(
     COMPLIANCE,
-    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|fill|vacanc\w+|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy)\b"
+    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|fill|vacanc\w+|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy|(?:must|shall|to|company|it) files?|files? (?:its|the|all|both|any|each|these|those))\b"
 );
 pattern!(ASKS_AFTER, r"(?i)^,? (?:[\w']+ ){0,6}(?:requests?|appeals?|an appeal)\b");
 pattern!(
@@ -27,7 +27,7 @@ pattern!(SUBMIT, r"(?i)\b(?:submit|provide|furnish|deliver|present|update)\b");
 pattern!(TO_APPEAL, r"(?i)^ ?,? ?(?:to|in which to|for an?) (?:appeal|request|ask for a hearing|hearing)\b");
 pattern!(
     WRITTEN,
-    r"(?i)\b(?:in writing|written|submission|comments|views|address|supplement|information|respond|response|stay|lapse|monitor|update)\b"
+    r"(?i)\b(?:in writing|written (?:submission|response|statement|materials?|comments|views)|writ(?:e|ing) to the panel|submission|comments|views|address|supplement|information|findings|respond|response|stay|lapse|monitor|update)\b"
 );
 // A period begins on such a day.
 pattern!(
@@ -41,12 +41,21 @@ pattern!(
 );
 pattern!(
     OWN_PLAN,
-    r"(?i)\b(?:expects?|intends?|plans?|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,40}$"
+    r"(?i)\b(?:expects?|intends?|plans?|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|finish|conclude|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,140}$"
 );
 pattern!(
     HEARING_DAY,
-    r"(?i)\b(?:hearing|meeting)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)|\b(?:scheduled|set) for\b"
+    r"(?i)\b(?:hearing|meeting)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)|\b(?:scheduled|set) for\b|\bhearing (?:(?:before|of|with) [^.;]{0,60})?on (?:\w+day,? )?$"
 );
+// A step on the way to compliance.
+pattern!(STEP, r"(?i)\b(?:effect (?:a|its|the)|obtain|convene|hold (?:a|its))\b");
+// What others than the exchange set a day for.
+pattern!(
+    LENDERS,
+    r"(?i)\b(?:lenders?|lender's|credit (?:agreement|facility)|agent|waives?|waiver|forbear\w*|indenture|notes|refinanced|noteholders|record date|transfer books)\b"
+);
+// The exchange's rule itself stands still, or changes.
+pattern!(ENFORCES, r"(?i)\b(?:suspend\w*|suspension of) (?:the )?enforcement\b|\brule change\b");
 
 /// What the rules give, to tell stated days by.
 #[derive(Debug, Default)]
@@ -59,10 +68,11 @@ pub struct ByRule {
 }
 
 /// The deadline a date of a sentence stands for, if it lies after the letter: the day itself tells where it is the one that
-/// the rules give (`by_rule`), else the words around it do.
+/// the rules give (`by_rule`), else the words around it do, and those of the sentence it depends on (`lead`).
 pub fn stated_deadline(
     reading: &Reading,
     index: usize,
+    lead: &str,
     kind: EventKind,
     letter: NaiveDate,
     by_rule: &ByRule,
@@ -79,28 +89,46 @@ pub fn stated_deadline(
     let closest = tail(near, 60);
     let suspends = SUSPENSION.is_match(closest) && !HEARING.is_match(closest);
     let hearing_day = HEARING_DAY.is_match(closest) && !suspends;
-    if hearing_day || OWN_PLAN.is_match(tail(near, 90)) || STARTS.is_match(near) {
+    let by_others = is_set_by_others(statement(before));
+    if hearing_day || by_others || OWN_PLAN.is_match(tail(before, 220)) || STARTS.is_match(near) {
         return None;
     }
     let stops =
-        kind == EventKind::StaffDetermination && (OPENS.is_match(closest) || suspends && STOPS.is_match(closest));
+        kind == EventKind::StaffDetermination && (OPENS.is_match(near) || suspends && STOPS.is_match(closest));
     if stops {
         return Some(Deadline::stated(DeadlineKind::Suspension, day));
     }
     if let Some(known) = by_rule.deadlines.iter().filter(|d| d.what != DeadlineKind::Other).find(|d| is_day_of(d, day))
     {
         let views = known.what == DeadlineKind::HearingRequest
-            && (by_rule.is_before_panel || WRITTEN.is_match(near))
+            && (by_rule.is_before_panel || WRITTEN.is_match(near) || WRITTEN.is_match(clause(after)))
             && !HEARING.is_match(near)
             && !TO_APPEAL.is_match(after);
         let what = if views { DeadlineKind::Other } else { known.what };
         return Some(Deadline::stated(what, day));
     }
-    let what = (date.role == Role::Deadline).then(|| what_of(near, after, kind)).flatten()?;
+    let told = || what_of(tail(before, 320), after, kind).or_else(|| what_of(&format!("{lead} {before}"), after, kind));
+    let what = (date.role == Role::Deadline).then(told).flatten()?;
     let never = [DeadlineKind::Compliance, DeadlineKind::Plan];
     // Time to comply is over once staff has determined or found compliance; what else is due is due to the panel.
     let over = matches!(kind, EventKind::StaffDetermination | EventKind::ComplianceRegained);
     (!over || !never.contains(&what)).then(|| Deadline::stated(what, day))
+}
+
+/// What stands before a date in its own statement.
+fn statement(before: &str) -> &str {
+    before.rsplit([';', ':']).next().unwrap_or(before)
+}
+
+/// True if a statement is about a day that lenders or other rules set, and names no exchange since.
+fn is_set_by_others(statement: &str) -> bool {
+    let named = LENDERS.find_iter(statement).last();
+    named.is_some_and(|m| !names_nasdaq(&statement[m.end()..])) || ENFORCES.is_match(statement)
+}
+
+/// The first words of a text up to a stop or comma.
+fn clause(after: &str) -> &str {
+    after.split(['.', ';', ',']).find(|c| !c.trim().is_empty()).unwrap_or("")
 }
 
 /// True if `day` is the one a rule gives, or the day beside it: some count the day of the letter, and some forget a holiday.
@@ -111,16 +139,20 @@ fn is_day_of(by_rule: &Deadline, day: NaiveDate) -> bool {
 }
 
 /// A day named by a company that leaves: trading stops, or the delisting takes effect.
-pub fn day_of_leaving(reading: &Reading, date: &RoleDate) -> Deadline {
-    let before = tail(&reading.text[..date.mention.start], 120).to_lowercase();
-    let what = if before.contains("suspend") { DeadlineKind::Suspension } else { DeadlineKind::Other };
-    Deadline::stated(what, date.mention.date)
+pub fn day_of_leaving(reading: &Reading, date: &RoleDate) -> Option<Deadline> {
+    let before = tail(&reading.text[..date.mention.start], 120);
+    if HEARING_DAY.is_match(tail(before, 60)) || is_set_by_others(statement(before)) {
+        return None;
+    }
+    let stops = before.to_lowercase().contains("suspend");
+    let what = if stops { DeadlineKind::Suspension } else { DeadlineKind::Other };
+    Some(Deadline::stated(what, date.mention.date))
 }
 
 /// A day by which an appeal must be made: only a determination can be appealed.
 pub fn invites_appeal(reading: &Reading, letter: NaiveDate) -> bool {
     (0..reading.dates.len()).any(|i| {
-        let deadline = stated_deadline(reading, i, EventKind::StaffDetermination, letter, &ByRule::default());
+        let deadline = stated_deadline(reading, i, "", EventKind::StaffDetermination, letter, &ByRule::default());
         deadline
             .is_some_and(|d| d.what == DeadlineKind::HearingRequest && (d.date - letter).num_days() <= MAX_APPEAL_DAYS)
     })
@@ -147,8 +179,10 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     .filter_map(|(at, what)| at.map(|at| (at, what)))
     .collect();
     candidates.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let until =
-        near.trim_end().ends_with("until") || near.trim_end().ends_with("by") || near.trim_end().ends_with("than");
+    // "..., and on or before May 2 it must file its report": the day opens its statement, and what is due follows.
+    pattern!(OPENS_STATEMENT, r"(?i)(?:^|[,;:)*.] ?(?:\d[.)] )?(?:and )?)\W*(?:on or before|on or prior to|by|no later than|not later than) (?:\w+day,? )?$");
+    let near_end = near.trim_end();
+    let until = ["until", "by", "than"].iter().any(|word| near_end.ends_with(word)) || OPENS_STATEMENT.is_match(near);
     let nearest_after = after_word(after);
     let mut what = match (candidates.first(), nearest_after) {
         (_, Some(what)) if until => what,
@@ -182,13 +216,14 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
 }
 
 fn after_word(after: &str) -> Option<DeadlineKind> {
-    let clause = after.split(['.', ';', ',']).find(|c| !c.trim().is_empty())?;
+    let clause = clause(after);
     let at = |regex: &Regex| regex.find(clause).map(|m| m.start());
     let mut found: Vec<(usize, DeadlineKind)> = [
         (at(&PLAN), DeadlineKind::Plan),
         (at(&TO_APPEAL), DeadlineKind::HearingRequest),
         (at(&COMPLIANCE), DeadlineKind::Compliance),
         (at(&WRITTEN), DeadlineKind::Other),
+        (at(&STEP), DeadlineKind::Other),
     ]
     .into_iter()
     .filter_map(|(at, what)| at.map(|at| (at, what)))

@@ -147,7 +147,10 @@ pub fn find_periods(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
 
 /// True if the date at `date` ends a fiscal period.
 pub fn is_period_end(text: &str, date: &DateMention) -> bool {
-    PERIOD_WORD.is_match(tail(&text[..date.start], 30))
+    // A "compliance period ending on" a day is none of the company's books.
+    pattern!(OF_GRACE, r"(?i)\b(?:compliance|cure|grace|exception|extension|notice|waiver|stay) period\b[^.;,]{0,20}$");
+    let before = &text[..date.start];
+    PERIOD_WORD.is_match(tail(before, 30)) && !OF_GRACE.is_match(tail(before, 50))
 }
 
 /// Fills in the periods of short mentions from the full ones of the same document.

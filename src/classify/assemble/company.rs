@@ -121,7 +121,7 @@ impl Assembler<'_> {
         let paragraph = self.sentences[sentence].paragraph;
         for reading in self.sentences[sentence..].iter().take_while(|s| s.paragraph <= paragraph + 2) {
             for date in reading.dates.iter().filter(|d| d.role != Role::Period && d.mention.date >= today) {
-                let deadline = day_of_leaving(reading, date);
+                let Some(deadline) = day_of_leaving(reading, date) else { continue };
                 // The day of the report itself is its own date.
                 let is_today = deadline.date == today && deadline.what == DeadlineKind::Other;
                 if !is_today && !days.iter().any(|d| d.date == deadline.date) {

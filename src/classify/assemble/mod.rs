@@ -38,6 +38,9 @@ use groups::{Group, is_letter, join_dated, join_undated};
 /// A letter is told in so many paragraphs after the one that names it.
 const THREAD_PARAGRAPHS: usize = 3;
 
+/// The points of a list hang from a sentence at most so many sentences above.
+const MAX_LIST: usize = 12;
+
 pattern!(
     EXPECTED,
     r"(?i)\b(?:as (?:was |had been )?(?:expected|anticipated)|(?:received?s?|receipt of|reports) (?:an? |the )?(?:expected|anticipated)|had (?:been )?(?:expected|anticipated)|expected (?:\w+ ){0,6}(?:letter|notice|notification|determination))\b"
@@ -482,12 +485,17 @@ impl Assembler<'_> {
     }
 
     fn stated_deadlines(&self, group: &Group, kind: EventKind, thread: &[usize], by_rule: &ByRule) -> Vec<Deadline> {
-        let Some(letter) = group.date().or(self.reference) else { return Vec::new() };
+        // What is due by the day of the report itself counts where the letter's own day is not told.
+        let yesterday = || self.reference.and_then(|d| d.pred_opt());
+        let Some(letter) = group.date().or_else(yesterday) else { return Vec::new() };
         let mut stated: Vec<Deadline> = Vec::new();
         for i in thread {
             let sentence = &self.sentences[*i];
             for index in 0..sentence.dates.len() {
-                let told = stated_deadline(sentence, index, kind, letter, by_rule).map(|mut due| {
+                if self.is_of_another(group, *i, sentence.dates[index].mention.start) {
+                    continue;
+                }
+                let told = stated_deadline(sentence, index, self.lead(*i), kind, letter, by_rule).map(|mut due| {
                     // "Until May 2 to submit a plan that shows compliance by June 3": the second day is the aim of the plan.
                     let plan_told = stated.iter().any(|d| d.what == DeadlineKind::Plan && d.date < due.date);
                     if due.what == DeadlineKind::Plan && plan_told {
@@ -502,10 +510,42 @@ impl Assembler<'_> {
                 }
             }
         }
-        // One day told twice: a word to the panel is the surer reading than a request by the rule.
+        // One day told twice: time to comply is the surer reading than a word to the panel, and that than a request by the rule.
+        let times: Vec<NaiveDate> =
+            stated.iter().filter(|d| d.what == DeadlineKind::Compliance).map(|d| d.date).collect();
+        stated.retain(|d| d.what != DeadlineKind::Other || !times.contains(&d.date));
         let others: Vec<NaiveDate> = stated.iter().filter(|d| d.what == DeadlineKind::Other).map(|d| d.date).collect();
         stated.retain(|d| d.what != DeadlineKind::HearingRequest || !others.contains(&d.date));
         stated
+    }
+
+    /// The sentence that another depends on: the one a list hangs from, or the one that tells what "it" is.
+    fn lead(&self, sentence: usize) -> &str {
+        pattern!(POINT, r"^\s*(?:[*\-\x{2022}\x{b7}\x{25cf}\x{2013}]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)");
+        pattern!(PRONOUN, r"(?i)^\s*(?:it|they|this|these|both|such)\b");
+        let text = &self.sentences[sentence].text;
+        let mut before = self.sentences[..sentence].iter().rev().map(|s| s.text.trim_end());
+        let lead = if POINT.is_match(text) {
+            before.take(MAX_LIST).find(|t| t.ends_with(':'))
+        } else if PRONOUN.is_match(text) {
+            before.next()
+        } else {
+            None
+        };
+        lead.unwrap_or("")
+    }
+
+    /// True if a place in a sentence stands between semicolons with letters that are not the group's.
+    fn is_of_another(&self, group: &Group, sentence: usize, at: usize) -> bool {
+        let text = &self.sentences[sentence].text;
+        let from = text[..at].rfind(';').unwrap_or(0);
+        let until = text[at..].find(';').map_or(text.len(), |end| at + end);
+        let tells = |a: &usize| {
+            let act = &self.acts[*a];
+            act.sentence == sentence && act.date.is_some() && (from..until).contains(&act.clause.start)
+        };
+        let mut told = (0..self.acts.len()).filter(tells).peekable();
+        told.peek().is_some() && told.all(|a| !group.acts.contains(&a))
     }
 
     /// What bears on how sure the reading of a group is.
