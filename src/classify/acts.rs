@@ -128,8 +128,7 @@ pub fn find_acts<'p>(
     judge(text, sentences, &mut acts, context, reference);
     if !restates(text, context) {
         let known: Vec<Act> = acts.iter().filter(|act| is_fresh_letter(act)).cloned().collect();
-        let original =
-            if context.form.is_some_and(|f| f.ends_with("/A")) { original_report(text, reference) } else { None };
+        let original = if context.is_amendment() { original_report(text, reference) } else { None };
         let told = |act: &Act| original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
         let letter = if exhibit_letter { find_exhibit_letter(sentences, &acts, reference) } else { None };
         match letter {
@@ -147,7 +146,7 @@ fn is_fresh_letter(act: &Act) -> bool {
 
 /// True for a text that can only retell: a periodic report, or an amendment that changes nothing.
 fn restates(text: &str, context: &DocumentContext) -> bool {
-    context.form.is_some_and(|f| PAST_FORM.is_match(f) || f.ends_with("/A") && RESTATES.is_match(head(text, 8000)))
+    context.form.is_some_and(|f| PAST_FORM.is_match(f)) || context.is_amendment() && RESTATES.is_match(head(text, 8000))
 }
 
 /// The pattern of a panel's decision of which no more is known than that it was made.
@@ -339,7 +338,7 @@ fn company_acts<'p>(index: usize, sentence: &Reading<'p>, reference: Option<Naiv
 
 /// Says of each act whether it is news, by its date first and by the words around it second.
 fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &DocumentContext, reference: Option<NaiveDate>) {
-    let amended = context.form.is_some_and(|f| f.ends_with("/A"));
+    let amended = context.is_amendment();
     let original = if amended { original_report(text, reference) } else { None };
     let restated = amended && RESTATES.is_match(head(text, 8000));
     let told_late = context.form.map_or_else(|| NOTES.is_match(head(text, 200)), |f| PAST_FORM.is_match(f));
@@ -457,6 +456,11 @@ pub fn history_cue<'a, 'p>(sentence: &'a Reading<'p>, clause: &Range<usize>) -> 
         c.signal == Signal::History
             && ((c.start < clause.end && c.end > clause.start) || (c.start < 40 && clause.start < 200))
     })
+}
+
+/// True if a whole sentence tells what was known before.
+pub fn retells(sentence: &Reading) -> bool {
+    history_cue(sentence, &(0..sentence.text.len())).is_some()
 }
 
 #[cfg(test)]

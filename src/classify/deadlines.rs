@@ -41,7 +41,7 @@ pattern!(
 );
 pattern!(
     OWN_PLAN,
-    r"(?i)\b(?:expects?|intends?|plans?|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|finish|conclude|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,140}$"
+    r"(?i)\b(?:expects?|intends?|plan(?:s|ned)? to|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|finish|conclude|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,140}$"
 );
 pattern!(
     HEARING_DAY,
@@ -93,8 +93,7 @@ pub fn stated_deadline(
     if hearing_day || by_others || OWN_PLAN.is_match(tail(before, 220)) || STARTS.is_match(near) {
         return None;
     }
-    let stops =
-        kind == EventKind::StaffDetermination && (OPENS.is_match(near) || suspends && STOPS.is_match(closest));
+    let stops = kind == EventKind::StaffDetermination && (OPENS.is_match(near) || suspends && STOPS.is_match(closest));
     if stops {
         return Some(Deadline::stated(DeadlineKind::Suspension, day));
     }
@@ -180,7 +179,10 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     .collect();
     candidates.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     // "..., and on or before May 2 it must file its report": the day opens its statement, and what is due follows.
-    pattern!(OPENS_STATEMENT, r"(?i)(?:^|[,;:)*.] ?(?:\d[.)] )?(?:and )?)\W*(?:on or before|on or prior to|by|no later than|not later than) (?:\w+day,? )?$");
+    pattern!(
+        OPENS_STATEMENT,
+        r"(?i)(?:^|[,;:)*.] ?(?:\d[.)] )?(?:and )?)\W*(?:on or before|on or prior to|by|no later than|not later than) (?:\w+day,? )?$"
+    );
     let near_end = near.trim_end();
     let until = ["until", "by", "than"].iter().any(|word| near_end.ends_with(word)) || OPENS_STATEMENT.is_match(near);
     let nearest_after = after_word(after);

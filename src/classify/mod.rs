@@ -65,7 +65,7 @@ pub use patterns::{Pattern, PatternSource};
 pub use phrases::{Phrase, Signal};
 
 /// Rises whenever the same text can give another result, so that stored filings can be read again.
-pub const CLASSIFIER_VERSION: i64 = 2;
+pub const CLASSIFIER_VERSION: i64 = 3;
 
 /// What is known of a document besides its text.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,6 +80,13 @@ pub struct DocumentContext<'a> {
     pub issuer: Option<&'a str>,
     /// The user's own phrases, read beside those of the program.
     pub patterns: &'a [Phrase],
+}
+
+impl DocumentContext<'_> {
+    /// It was filed under a form that amends another.
+    pub fn is_amendment(&self) -> bool {
+        self.form.is_some_and(|f| f.ends_with("/A"))
+    }
 }
 
 /// A sentence that speaks of a letter but gives no news, and why.
@@ -111,8 +118,8 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     }
     let reference = acts::reference_date(text, context);
     let segmented = segment::segment(text);
-    let sentences = sentences::read_sentences(text, &segmented, context, reference);
     let exhibit_letter = sentences::is_exhibit_letter(&segmented);
+    let sentences = sentences::read_sentences(text, &segmented, context, reference, exhibit_letter);
     let acts = acts::find_acts(text, &sentences, context, reference, exhibit_letter);
     if acts.is_empty() {
         return Reading::default();

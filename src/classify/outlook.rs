@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-use super::acts::history_cue;
+use super::acts::retells;
 use super::patterns::{Pattern, PatternSource, compile_all};
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
@@ -89,7 +89,7 @@ pub fn find_hearing<'t>(
 }
 
 fn is_current(sentence: &Reading) -> bool {
-    sentence.zone == Zone::Body && !sentence.foreign && history_cue(sentence, &(0..sentence.text.len())).is_none()
+    sentence.zone == Zone::Body && !sentence.foreign && !retells(sentence)
 }
 
 /// The day nearest to the words: one to come for a hearing that is set, one gone by for one that was held.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use chrono::NaiveDate;
 
-use super::acts::{Act, FRESH_BUSINESS_DAYS, history_cue};
+use super::acts::{Act, FRESH_BUSINESS_DAYS, retells};
 use super::dates::tail;
 use super::phrases::Signal;
 use super::segment::Zone;
@@ -168,9 +168,7 @@ fn headline_exchange(sentences: &[Reading]) -> Option<Exchange> {
 }
 
 fn speaks(sentence: &Reading) -> bool {
-    matches!(sentence.zone, Zone::Headline | Zone::Body)
-        && !sentence.foreign
-        && history_cue(sentence, &(0..sentence.text.len())).is_none()
+    matches!(sentence.zone, Zone::Headline | Zone::Body) && !sentence.foreign && !retells(sentence)
 }
 
 /// "It is dated April 16": a short sentence after one that tells of word.

@@ -99,7 +99,7 @@ pattern!(
 
 pattern!(
     CONDITION,
-    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in (?:such|that|this|such an|any such|either|the former|the latter) (?:case|event|circumstances?)|in which case|if not,|if so,|at that time|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
+    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in (?:such|that|this|such an|any such|either|the former|the latter) (?:case|event|circumstances?)|in which case|if not,|if so,|at that time,? (?:[\w']+ ){0,4}?(?:may|might|would|will|could|can)\b|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
 );
 
 /// Finds the phrases of `sentence`, the program's and the user's own; those that need a fact are left out where the words around make them unreal.
@@ -211,7 +211,8 @@ fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>
     // "Unless the Company requests a hearing by May 2, trading will be suspended" is a fact in the grammar of a condition.
     let determined =
         signal == Signal::Determination && condition.is_some_and(|c| c == at || (c == 0 && starts_unless(sentence)));
-    condition.is_some_and(|c| c <= at) && !determined && !starts_unless(sentence)
+    // A semicolon ends what hangs on a condition.
+    condition.is_some_and(|c| c <= at && !sentence[c..at].contains(';')) && !determined && !starts_unless(sentence)
 }
 
 fn starts_unless(sentence: &str) -> bool {

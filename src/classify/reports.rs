@@ -23,6 +23,9 @@ impl ReportMention {
     }
 }
 
+/// Fiscal quarters of one number end at most so many days apart, with companies that count weeks.
+pub const WEEK_SLACK: i64 = 10;
+
 /// What is said of a period whose end is not given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hint {
@@ -178,6 +181,13 @@ pub fn resolve(report: &ReportMention, at: usize, known: &[(usize, ReportMention
             told.next_back().or(next.filter(|_| same.len() == 1)).and_then(|(_, k)| k.period_end)
         }
     }
+}
+
+/// True if a mention says nothing of its period and none of its form was told before: one told later may be another.
+pub fn is_first_of_form(report: &ReportMention, at: usize, known: &[(usize, ReportMention)]) -> bool {
+    report.hint == Hint::None
+        && report.period_end.is_none()
+        && !known.iter().any(|(i, k)| *i <= at && k.form == report.form)
 }
 
 /// End of a period named only by its month ("the June 10-Q"), its number or its year, told from the day of the report itself and

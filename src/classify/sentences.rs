@@ -157,6 +157,7 @@ pub fn read_sentences<'p>(
     segmented: &Segmented,
     context: &DocumentContext<'p>,
     reference: Option<NaiveDate>,
+    exhibit_letter: bool,
 ) -> Vec<Reading<'p>> {
     let told_on = super::acts::dateline(text, reference);
     let names = Names::new(text, context);
@@ -169,7 +170,7 @@ pub fn read_sentences<'p>(
     let direct: Vec<bool> = spoken.iter().map(|s| DIRECT.is_match(&segmented.masked[s.range.clone()])).collect();
     let named: BTreeSet<usize> =
         spoken.iter().zip(&direct).filter(|(_, direct)| **direct).map(|(s, _)| s.paragraph).collect();
-    let all_told = headline_tells(segmented) || is_exhibit_letter(segmented);
+    let all_told = headline_tells(segmented) || exhibit_letter;
     for (sentence, direct) in spoken.into_iter().zip(direct) {
         let masked = &segmented.masked[sentence.range.clone()];
         let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);

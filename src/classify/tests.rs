@@ -218,3 +218,80 @@ fn around_a_letter_causes_steps_and_hearings_are_told() {
     let sum: f64 = event.signals.iter().map(|signal| signal.weight).sum();
     assert!((1.0 / (1.0 + (-sum).exp()) - event.confidence).abs() < 0.01, "{sum} {}", event.confidence);
 }
+
+fn stated(reading: &Reading) -> Vec<(DeadlineKind, String)> {
+    let events = new_events(reading);
+    let all = events.iter().flat_map(|e| &e.deadlines).filter(|d| d.source == DeadlineSource::Stated);
+    all.map(|d| (d.what, d.date.to_string())).collect()
+}
+
+fn check_stated(text: &str, filed: &str, expected: &[(DeadlineKind, &str)]) {
+    let expected: Vec<(DeadlineKind, String)> = expected.iter().map(|(w, d)| (*w, (*d).to_owned())).collect();
+    assert_eq!(stated(&read(text, filed)), expected, "{text}");
+}
+
+#[test]
+fn conditions_of_a_panel_are_told_by_the_words_after_their_day() {
+    let text = "On March 8, 2011, Varlo was informed that a Nasdaq Hearings Panel had decided to continue its listing under Rule \
+        5250(c)(1), on the following conditions: on or before April 1, 2011, the Company must provide the Panel with the \
+        findings of its committee, and on or before April 15, 2011, it must file its Form 10-K for the year ended June 30, 2010.";
+    check_stated(text, "2011-03-10", &[(DeadlineKind::Other, "2011-04-01"), (DeadlineKind::Compliance, "2011-04-15")]);
+    let listed = "On March 8, 2011, Varlo was informed that a Nasdaq Hearings Panel had decided to continue its listing under Rule \
+        5250(c)(1), on the condition that the Company:\n\n1. on or before April 15, 2011, file its Form 10-K; and\n\n\
+        2. on or before May 13, 2011, file its Form 10-Q.";
+    let both = [(DeadlineKind::Compliance, "2011-04-15"), (DeadlineKind::Compliance, "2011-05-13")];
+    check_stated(listed, "2011-03-10", &both);
+}
+
+#[test]
+fn days_that_others_set_are_no_deadlines_of_the_letter() {
+    let letter = "On May 17, 2010, Varlo received a letter from the Nasdaq staff stating that it does not comply with Listing Rule \
+        5250(c)(1) because its Form 10-Q for the quarter ended March 31, 2010 is late, and that a plan is due by July 16, 2010.";
+    for other in [
+        "The credit agreement allows no further loans if it has not been refinanced by July 30, 2010.",
+        "The Company intends to file its Quarterly Report on Form 10-Q for the quarter ended March 31, 2010 on or before July 9, 2010.",
+        "The hearing before the Nasdaq Hearings Panel on August 5, 2010 concerns another matter.",
+    ] {
+        check_stated(&format!("{letter} {other}"), "2010-05-19", &[(DeadlineKind::Plan, "2010-07-16")]);
+    }
+}
+
+#[test]
+fn a_letter_alone_after_a_semicolon_keeps_its_own_days() {
+    let text = "Nasdaq notified Varlo on April 19, 2023 that it did not comply with Listing Rule 5250(c)(1), and on July 7, 2023 it \
+        granted it until October 16, 2023 to file its Form 10-K, as announced at that time; a like notice dated August 17, 2023 has \
+        now come for the Form 10-Q for the quarter ended June 30, 2023, with a request that the plan be updated by September 1, 2023.";
+    check_stated(text, "2023-08-22", &[(DeadlineKind::Plan, "2023-09-01")]);
+}
+
+fn check_reports(text: &str, filed: &str, expected: &[(&str, &str)]) {
+    let reading = read(text, filed);
+    let told: Vec<(String, String)> = new_events(&reading)
+        .iter()
+        .flat_map(|e| &e.reports)
+        .map(|r| (r.form.clone(), r.period_end.map(|d| d.to_string()).unwrap_or_default()))
+        .collect();
+    let expected: Vec<(String, String)> = expected.iter().map(|(f, p)| ((*f).to_owned(), (*p).to_owned())).collect();
+    assert_eq!(told, expected, "{text}");
+}
+
+#[test]
+fn a_letter_is_on_the_report_that_fell_due_before_it() {
+    let last_of = "The Company's late reports are its Forms 10-Q for the quarters ended September 30, 2006, March 31, 2007 and June 30, \
+        2007. The last of these is the subject of a letter dated August 13, 2007 from the Nasdaq staff, which cites Marketplace Rule \
+        4310(c)(14).";
+    check_reports(last_of, "2007-08-16", &[("10-Q", "2007-06-30")]);
+    let by_number = "Varlo was unable to file its Form 10-Q for the third quarter by November 9, as it had been unable to file its Form \
+        10-Q for the second quarter. A Staff Determination in regard to the former reached the Company from Nasdaq on November 13, \
+        2006. It cites Marketplace Rule 4310(c)(14).";
+    check_reports(by_number, "2006-11-16", &[("10-Q", "2006-09-30")]);
+}
+
+#[test]
+fn a_plan_refused_ends_the_case_of_every_letter_before() {
+    let text = "On July 9, 2010 the Nasdaq staff informed Varlo that it has decided not to accept the plan of compliance which the \
+        Company submitted and has determined to delist its stock.\n\nThe Company had been notified on April 16, 2010 that it was not \
+        in compliance with Listing Rule 5250(c)(1) since it had not filed its Form 10-K for the year ended December 31, 2009. On May \
+        18, 2010 a like notice followed with respect to the Form 10-Q for the quarter ended March 31, 2010.";
+    check_reports(text, "2010-07-14", &[("10-K", "2009-12-31"), ("10-Q", "2010-03-31")]);
+}

@@ -256,6 +256,11 @@ fn due_dates(form: &str, period_end: NaiveDate) -> Vec<DueDate> {
         .collect()
 }
 
+/// True if the report on a period fell due shortly before a letter, so that the letter can be the first on it.
+pub fn fell_due_before(form: &str, period_end: NaiveDate, letter: NaiveDate) -> bool {
+    due_dates(form, period_end).iter().any(|d| (1..=MAX_LATE_DAYS).contains(&(letter - d.due).num_days()))
+}
+
 /// The period whose report fell due shortly before a letter: what a late report covers when nobody says.
 pub fn late_period(form: &str, letter: NaiveDate, year_end: u32) -> Option<NaiveDate> {
     const RECENT_DAYS: i64 = 35;

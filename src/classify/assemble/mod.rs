@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use regex::Regex;
 
-use super::acts::{Act, WEAK_PANEL, history_cue, kind_of};
+use super::acts::{Act, WEAK_PANEL, history_cue, kind_of, retells};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
 use super::deadlines::{ByRule, invites_appeal, stated_deadline};
 use super::outlook::{find_causes, find_hearing, find_steps};
@@ -142,7 +142,7 @@ impl Assembler<'_> {
             let paragraph = self.sentences[*first].paragraph;
             for i in (0..*first).rev().take_while(|i| self.sentences[*i].paragraph == paragraph) {
                 let before = &self.sentences[i];
-                let told = history_cue(before, &(0..before.text.len())).is_some();
+                let told = retells(before);
                 if told || before.foreign || self.owner.contains_key(&i) {
                     break;
                 }
@@ -168,7 +168,7 @@ impl Assembler<'_> {
                 }
                 // "The letter adds that its bid price, of which it had been told in April, is a further reason".
                 let adds = goes_on(&next.text) && next.has(Signal::Additional);
-                if history_cue(next, &(0..next.text.len())).is_some() && !core.contains(&i) && !adds {
+                if retells(next) && !core.contains(&i) && !adds {
                     // "The letter concerns the resignation that was reported": its next sentence goes on.
                     if goes_on(&next.text) && next.paragraph == paragraph {
                         continue;
@@ -191,7 +191,7 @@ impl Assembler<'_> {
         let mut reach: BTreeSet<usize> = thread.iter().copied().collect();
         for (i, next) in self.sentences.iter().enumerate() {
             let others = self.owner.get(&i).is_some_and(|owners| !owners.contains(&mine)) && !goes_on(&next.text);
-            let told = history_cue(next, &(0..next.text.len())).is_some();
+            let told = retells(next);
             if !others && !told && !next.foreign && next.zone == Zone::Body {
                 reach.insert(i);
             }
@@ -272,7 +272,8 @@ impl Assembler<'_> {
         }
         let exchange = rules.first().map_or(group.exchange, |r| r.exchange);
         let late = bases.contains(&Basis::LateFiling);
-        let reports = if late { self.reports(group, &core, &thread) } else { Vec::new() };
+        let settled = Group { kind, ..group.clone() };
+        let reports = if late { self.reports(&settled, &core, &thread) } else { Vec::new() };
         let by_rule = group.dated.or(group.received).map_or_else(Vec::new, |letter| {
             let stated: &[Deadline] = &[];
             derive_deadlines(&Facts {
@@ -297,9 +298,7 @@ impl Assembler<'_> {
             core.iter().any(|i| regex.is_match(&self.sentences[*i].text)) || headline.iter().any(|h| regex.is_match(h))
         };
         let letter = is_letter(kind);
-        let adds = |s: &Reading| {
-            ADDS.is_match(&s.text) && s.letter_dates().next().is_none() && history_cue(s, &(0..s.text.len())).is_none()
-        };
+        let adds = |s: &Reading| ADDS.is_match(&s.text) && s.letter_dates().next().is_none() && !retells(s);
         let additional = letter
             && (flag(&ADDITIONAL)
                 || self.sentences.iter().any(|s| s.zone == Zone::Body && adds(s))
@@ -441,7 +440,7 @@ impl Assembler<'_> {
     fn settle_plain(&self, thread: &[usize]) -> EventKind {
         let settled = thread.iter().find_map(|i| {
             let sentence = &self.sentences[*i];
-            if history_cue(sentence, &(0..sentence.text.len())).is_some() || sentence.zone == Zone::Headline {
+            if retells(sentence) || sentence.zone == Zone::Headline {
                 return None;
             }
             match kind_of(sentence, &(0..sentence.text.len())) {
@@ -476,7 +475,7 @@ impl Assembler<'_> {
 
     fn shows_determination(&self, index: usize) -> bool {
         let sentence = &self.sentences[index];
-        history_cue(sentence, &(0..sentence.text.len())).is_none()
+        !retells(sentence)
             && (sentence.has(Signal::Threat) && sentence.has(Signal::Decided)
                 || sentence.cues.iter().any(|c| {
                     matches!(c.signal, Signal::Additional)
