@@ -40,6 +40,15 @@ pattern!(
     RESTATES,
     r"(?i)\bfiled\s(?:only|solely)\b|\b(?:only|sole)\s(?:purpose|change)\b|\bset out again\b|\bnot been brought up to date\b|\bsolely (?:to|for)\b|\bonly in order to\b|\bno other changes?\b|\bdoes not (?:otherwise )?(?:amend|modify|update)\b"
 );
+// What an amendment sets right, unless it is only its own outer form.
+pattern!(
+    CORRECTS,
+    r"(?i)\b(?:correct(?:s|ed|ing|ion)?|incorrect(?:ly)?|erroneous(?:ly)?|in error|misstated|misprint\w*|typographical)\b"
+);
+pattern!(
+    OUTER_FORM,
+    r"(?i)\b(?:signatures?|conformed|exhibit (?:index|list|number)|xbrl|inline|cover page|check ?box|formatting|hyperlinks?|consent|auditor's report)\b"
+);
 pattern!(
     ORIGINAL,
     r"(?i)(?:(?:amend\w*|supplement\w*|updat\w*|correct\w*)[^;]{0,200}?)?(?:current report on )?form 8-k\b[^;]{0,160}?\b(?:filed|dated|furnished|submitted)\b[^;.]{0,120}?\b(?:19|20)\d\d\b"
@@ -125,11 +134,11 @@ pub fn find_acts<'p>(
             break;
         }
     }
-    judge(text, sentences, &mut acts, context, reference);
-    if !restates(text, context) {
+    let amendment = Amendment::read(text, context, reference);
+    judge(text, sentences, &mut acts, context, &amendment, reference);
+    if !restates(context, &amendment) {
         let known: Vec<Act> = acts.iter().filter(|act| is_fresh_letter(act)).cloned().collect();
-        let original = if context.is_amendment() { original_report(text, reference) } else { None };
-        let told = |act: &Act| original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
+        let told = |act: &Act| amendment.original.is_some_and(|o| act.date.is_some_and(|d| d <= o));
         let letter = if exhibit_letter { find_exhibit_letter(sentences, &acts, reference) } else { None };
         match letter {
             Some(letter) if known.is_empty() => acts.push(letter),
@@ -144,9 +153,37 @@ fn is_fresh_letter(act: &Act) -> bool {
     act.status == EventStatus::New && act.date.is_some() && !company.contains(&act.kind)
 }
 
+/// What a report amends and how.
+#[derive(Debug, Default)]
+struct Amendment {
+    is_one: bool,
+    /// The day the amended report was filed, where told and nothing of it is corrected: letters up to then were told in it.
+    original: Option<NaiveDate>,
+    /// It changes nothing of what was told.
+    restates: bool,
+}
+
+impl Amendment {
+    fn read(text: &str, context: &DocumentContext, reference: Option<NaiveDate>) -> Self {
+        if !context.is_amendment() {
+            return Self::default();
+        }
+        let start = head(text, 8000);
+        // A letter told with a mistake is told anew: whoever was told of it learns what changed, or nothing if nothing did.
+        let corrects = start
+            .split("\n\n")
+            .flat_map(|paragraph| paragraph.split(". "))
+            .any(|sentence| CORRECTS.is_match(sentence) && !OUTER_FORM.is_match(sentence));
+        if corrects {
+            return Self { is_one: true, ..Self::default() };
+        }
+        Self { is_one: true, original: original_report(text, reference), restates: RESTATES.is_match(start) }
+    }
+}
+
 /// True for a text that can only retell: a periodic report, or an amendment that changes nothing.
-fn restates(text: &str, context: &DocumentContext) -> bool {
-    context.form.is_some_and(|f| PAST_FORM.is_match(f)) || context.is_amendment() && RESTATES.is_match(head(text, 8000))
+fn restates(context: &DocumentContext, amendment: &Amendment) -> bool {
+    context.form.is_some_and(|f| PAST_FORM.is_match(f)) || amendment.restates
 }
 
 /// The pattern of a panel's decision of which no more is known than that it was made.
@@ -220,15 +257,17 @@ pub fn kind_of<'p>(sentence: &Reading<'p>, clause: &Range<usize>) -> Option<(Eve
     if let Some(name) = find(Signal::CouncilReview) {
         return Some((EventKind::CouncilReview, name));
     }
-    if let Some(name) = find(Signal::PanelDelist) {
-        return Some((EventKind::PanelDecision, name));
-    }
     let strong = sentence.cues.iter().filter(within).find(|c| {
         c.signal == Signal::Additional || (c.signal == Signal::Determination && c.name != "determination.named")
     });
+    let by_staff = strong.is_some_and(|c| STAFF_DECIDES.is_match(tail(&sentence.text[..c.start], 50)));
+    if let Some(name) = find(Signal::PanelDelist)
+        && !by_staff
+    {
+        return Some((EventKind::PanelDecision, name));
+    }
     let panel = find(Signal::Panel);
     let regained = find(Signal::Regained);
-    let by_staff = strong.is_some_and(|c| STAFF_DECIDES.is_match(tail(&sentence.text[..c.start], 50)));
     if let Some(name) = find(Signal::PanelGrant)
         && !by_staff
         && regained.is_none_or(|name| name == "regained.closed")
@@ -242,6 +281,7 @@ pub fn kind_of<'p>(sentence: &Reading<'p>, clause: &Range<usize>) -> Option<(Eve
         return Some((EventKind::ComplianceRegained, name));
     }
     if let (Some(name), Some(_)) = (panel, strong)
+        && !by_staff
         && find(Signal::Additional).is_none()
     {
         return Some((EventKind::PanelDecision, name));
@@ -337,30 +377,36 @@ fn company_acts<'p>(index: usize, sentence: &Reading<'p>, reference: Option<Naiv
 }
 
 /// Says of each act whether it is news, by its date first and by the words around it second.
-fn judge(text: &str, sentences: &[Reading], acts: &mut [Act], context: &DocumentContext, reference: Option<NaiveDate>) {
-    let amended = context.is_amendment();
-    let original = if amended { original_report(text, reference) } else { None };
-    let restated = amended && RESTATES.is_match(head(text, 8000));
+fn judge(
+    text: &str,
+    sentences: &[Reading],
+    acts: &mut [Act],
+    context: &DocumentContext,
+    amendment: &Amendment,
+    reference: Option<NaiveDate>,
+) {
     let told_late = context.form.map_or_else(|| NOTES.is_match(head(text, 200)), |f| PAST_FORM.is_match(f));
     let lead = sentences.iter().position(|s| s.zone == Zone::Body);
     let reference = reference.or_else(|| latest_act(sentences, acts));
     for act in acts.iter_mut() {
         let sentence = &sentences[act.sentence];
-        let reported = matches!((act.date, original), (Some(date), Some(original)) if date <= original);
+        let reported = matches!((act.date, amendment.original), (Some(date), Some(original)) if date <= original);
         let (status, reason) = if told_late && context.filed.is_none() && act.kind != EventKind::Anticipated {
             (EventStatus::History, "a periodic report retells")
-        } else if restated || reported {
+        } else if amendment.restates || reported {
             (EventStatus::History, "an amendment restates an earlier report")
         } else {
             match (act.date, reference) {
-                (Some(date), Some(reference)) => judge_dated(sentence, act, date, reference, amended || told_late),
+                (Some(date), Some(reference)) => {
+                    judge_dated(sentence, act, date, reference, amendment.is_one || told_late)
+                }
                 _ => judge_undated(sentence, act, told_late, lead == Some(act.sentence)),
             }
         };
         act.status = status;
         act.reason = reason;
     }
-    if amended {
+    if amendment.is_one {
         keep_latest(acts);
     }
 }

@@ -285,7 +285,8 @@ fn relative_day(reference: NaiveDate, weekday: Option<&str>) -> Option<NaiveDate
     (0..7).map(|back| reference - Days::new(back)).find(|d| d.weekday() == wanted)
 }
 
-fn month_number(text: &str) -> Option<u32> {
+/// The number of a month by its number or the first letters of its name.
+pub fn month_number(text: &str) -> Option<u32> {
     if let Ok(n) = text.parse() {
         return Some(n);
     }

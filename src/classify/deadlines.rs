@@ -27,7 +27,7 @@ pattern!(SUBMIT, r"(?i)\b(?:submit|provide|furnish|deliver|present|update)\b");
 pattern!(TO_APPEAL, r"(?i)^ ?,? ?(?:to|in which to|for an?) (?:appeal|request|ask for a hearing|hearing)\b");
 pattern!(
     WRITTEN,
-    r"(?i)\b(?:in writing|written (?:submission|response|statement|materials?|comments|views)|writ(?:e|ing) to the panel|submission|comments|views|address|supplement|information|findings|respond|response|stay|lapse|monitor|update)\b"
+    r"(?i)\b(?:in writing|written (?:submission|response|statement|materials?|comments|views)|writ(?:e|ing) to the panel|submission|comments|views|address|supplement|information|findings|summary|(?:written|progress|status) reports?|report on (?:the|its) (?:progress|status)|provides? (?:to )?the (?:panel|staff)|respond|response|stay|lapse|monitor|update)\b"
 );
 // A period begins on such a day.
 pattern!(
@@ -41,7 +41,7 @@ pattern!(
 );
 pattern!(
     OWN_PLAN,
-    r"(?i)\b(?:expects?|intends?|plan(?:s|ned)? to|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|finish|conclude|publish|hold|report|announce|be filed|be completed)\b[^.;]{0,140}$"
+    r"(?i)\b(?:expects?|intends?|plan(?:s|ned)? to|hopes?|aims?|anticipates?|believes?|estimates?|promised|proposed|proposes)\b[^.;]{0,60}\b(?:file|filing|filed|complete|finish|conclude|publish|release|issue|hold|report|announce|be filed|be completed)\b[^.;]{0,140}$"
 );
 pattern!(
     HEARING_DAY,
@@ -52,8 +52,10 @@ pattern!(STEP, r"(?i)\b(?:effect (?:a|its|the)|obtain|convene|hold (?:a|its))\b"
 // What others than the exchange set a day for.
 pattern!(
     LENDERS,
-    r"(?i)\b(?:lenders?|lender's|credit (?:agreement|facility)|agent|waives?|waiver|forbear\w*|indenture|notes|refinanced|noteholders|record date|transfer books)\b"
+    r"(?i)\b(?:lenders?|lender's|banks?|loans?|credit (?:agreement|facility)|agent|waives?|waiver|forbear\w*|indenture|notes|maturity|refinanced|noteholders|holders?|trustee|record date|transfer books|court|fdic|federal reserve|department of (?:education|justice|labor|defense)|tax authorit\w+)\b"
 );
+// The letter "E" behind a symbol comes and goes on days of its own.
+pattern!(SYMBOL, r"(?i)\b(?:appended|(?:fifth|additional) character|trading symbol|ticker symbol)\b");
 // The exchange's rule itself stands still, or changes.
 pattern!(ENFORCES, r"(?i)\b(?:suspend\w*|suspension of) (?:the )?enforcement\b|\brule change\b");
 
@@ -89,13 +91,28 @@ pub fn stated_deadline(
     let closest = tail(near, 60);
     let suspends = SUSPENSION.is_match(closest) && !HEARING.is_match(closest);
     let hearing_day = HEARING_DAY.is_match(closest) && !suspends;
-    let by_others = is_set_by_others(statement(before));
+    let of_symbol = SYMBOL.is_match(statement(before)) || SYMBOL.is_match(after);
+    let by_others = is_set_by_others(statement(before)) || of_symbol;
     if hearing_day || by_others || OWN_PLAN.is_match(tail(before, 220)) || STARTS.is_match(near) {
         return None;
     }
     let stops = kind == EventKind::StaffDetermination && (OPENS.is_match(near) || suspends && STOPS.is_match(closest));
     if stops {
-        return Some(Deadline::stated(DeadlineKind::Suspension, day));
+        // "A request will hold off the suspension only until May 2".
+        pattern!(HOLDS_OFF, r"(?i)\b(?:stays?|stayed|staying|hold off|holds off|put off|postpone|delay)\b");
+        let what = if HOLDS_OFF.is_match(closest) { DeadlineKind::Other } else { DeadlineKind::Suspension };
+        return Some(Deadline::stated(what, day));
+    }
+    // A letter names its days; "on or about" is how the company speaks of its own.
+    let by_letter = matches!(kind, EventKind::StaffDetermination | EventKind::DeficiencyNotice);
+    if by_letter && near.trim_end().ends_with("on or about") {
+        return None;
+    }
+    // A panel's decision can be taken to the Listing Council.
+    pattern!(TO_COUNCIL, r"(?i)\b(?:council|review|appeal)\b");
+    let council = |d: &&Deadline| d.what == DeadlineKind::Other && is_day_of(d, day);
+    if kind == EventKind::PanelDecision && by_rule.deadlines.iter().any(|d| council(&d)) && TO_COUNCIL.is_match(near) {
+        return Some(Deadline::stated(DeadlineKind::Other, day));
     }
     if let Some(known) = by_rule.deadlines.iter().filter(|d| d.what != DeadlineKind::Other).find(|d| is_day_of(d, day))
     {
@@ -109,8 +126,12 @@ pub fn stated_deadline(
     let told = || what_of(tail(before, 320), after, kind).or_else(|| what_of(&format!("{lead} {before}"), after, kind));
     let what = (date.role == Role::Deadline).then(told).flatten()?;
     let never = [DeadlineKind::Compliance, DeadlineKind::Plan];
-    // Time to comply is over once staff has determined or found compliance; what else is due is due to the panel.
-    let over = matches!(kind, EventKind::StaffDetermination | EventKind::ComplianceRegained);
+    // Time to comply is over once staff has determined or found compliance, or a panel has decided; what else is due is
+    // due to the panel.
+    let over = matches!(
+        kind,
+        EventKind::StaffDetermination | EventKind::ComplianceRegained | EventKind::PanelDecision | EventKind::Delisting
+    );
     (!over || !never.contains(&what)).then(|| Deadline::stated(what, day))
 }
 

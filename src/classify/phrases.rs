@@ -99,7 +99,7 @@ pattern!(
 
 pattern!(
     CONDITION,
-    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in (?:such|that|this|such an|any such|either|the former|the latter) (?:case|event|circumstances?)|in which case|if not,|if so,|at that time,? (?:[\w']+ ){0,4}?(?:may|might|would|will|could|can)\b|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
+    r"(?i)^\W*(?:an?|any) (?:\w+ )?(?:company|issuer|plan|request) (?:that|which|who)\b|^(?:\W*(?:if|should|in the event|were|unless|upon|on receipt|when|once|failing|otherwise)\b)|\b(?:in the event|in (?:such|that|this|such an|any such|either|the former|the latter) (?:case|event|circumstances?)|in which case|if not,|if so,|at that time,? (?:[\w']+ ){0,4}?(?:may|might|would|will|could|can)\b|failing (?:which|that|this|to do so)|or else|if (?:it|the company|we|any|such|a |an |compliance|the (?:terms|bid|closing|matter|plan|staff|panel|securities|stock|common)|that|this|these|later)\b[^,]{0,90}\b(?:not|fails?|should|cannot|does|do|is|are|were|accepts?|accepted|regain))"
 );
 
 /// Finds the phrases of `sentence`, the program's and the user's own; those that need a fact are left out where the words around make them unreal.
@@ -158,7 +158,12 @@ pattern!(OWN_CHOICE, r"(?i)\bvoluntar(?:y|ily)\b|\bof its own accord\b|\bon its 
 
 /// "Has not regained compliance" holds the phrase and its denial; in "Nasdaq, which the Company told" the company acts.
 fn is_denied(signal: Signal, words: &str) -> bool {
-    if signal == Signal::Notice && COMPANY_ACTS.is_match(words) {
+    // "It will announce the notice when it has been received".
+    pattern!(
+        YET_TO_COME,
+        r"(?i)\b(?:when|once|if|until|should) (?:it|one|they|and when) (?:is|are|has|have|was|were|be|arrives?|comes?|receives?)\b"
+    );
+    if signal == Signal::Notice && (COMPANY_ACTS.is_match(words) || YET_TO_COME.is_match(words)) {
         return true;
     }
     // What a panel allowed is no grant of the council that reviews it.
@@ -171,10 +176,13 @@ fn is_denied(signal: Signal, words: &str) -> bool {
     }
     const GIVEN: [Signal; 5] =
         [Signal::Regained, Signal::Extension, Signal::PanelGrant, Signal::CouncilGrant, Signal::CouncilReview];
-    GIVEN.contains(&signal)
-        && words
-            .split(|c: char| !c.is_ascii_alphabetic())
-            .any(|w| ["not", "longer", "nor", "fails", "failed", "unable"].iter().any(|d| w.eq_ignore_ascii_case(d)))
+    // "An exception, if one is granted".
+    pattern!(IF_GIVEN, r"(?i)\bif (?:one|it|any|such|an?|the|granted|accepted|allowed|so)\b");
+    GIVEN.contains(&signal) && IF_GIVEN.is_match(words)
+        || GIVEN.contains(&signal)
+            && words.split(|c: char| !c.is_ascii_alphabetic()).any(|w| {
+                ["not", "longer", "nor", "fails", "failed", "unable"].iter().any(|d| w.eq_ignore_ascii_case(d))
+            })
 }
 
 // "Unless the Company requests a hearing".
@@ -202,6 +210,10 @@ fn is_unreal(sentence: &str, at: usize, signal: Signal, condition: Option<usize>
     if MODAL.is_match(super::dates::tail(&sentence[..at], 40))
         && !sentence[at..].to_ascii_lowercase().starts_with("unless")
     {
+        return true;
+    }
+    pattern!(WILL, r"(?i)\b(?:will|would|shall) (?:\w+ly )?$");
+    if signal == Signal::News && WILL.is_match(super::dates::tail(&sentence[..at], 30)) {
         return true;
     }
     let drastic = matches!(signal, Signal::Determination | Signal::Threat | Signal::Decided);

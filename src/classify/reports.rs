@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 
-use super::dates::{DateMention, head, tail};
+use super::dates::{DateMention, head, month_number, tail};
 use crate::calendar::month_end;
 
 /// A mention of a periodic report, by byte offset.
@@ -114,11 +114,39 @@ fn find_bare(text: &str, dates: &[DateMention]) -> Option<ReportMention> {
     Some(ReportMention { start: whole.start(), form: form.to_owned(), period_end: near.map(|d| d.date), hint })
 }
 
-/// The month in which fiscal years end, as the known reports show it; December where none does.
-pub fn fiscal_year_end(known: &[(usize, ReportMention)]) -> u32 {
+/// The month in which fiscal years end, as the known reports show it or the text says it; December where neither does.
+pub fn fiscal_year_end(known: &[(usize, ReportMention)], text: &str) -> u32 {
+    pattern!(
+        ENDS,
+        r"(?i)\bfiscal year(?: \d{4})?(?: of [^;]{1,80}?)? (?:ends|ending|ended)(?: on)?(?: the (?:last|first) \w+ (?:of|in))? (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*(?:\.? (\d{1,2}))?"
+    );
     let annual = |form: &str| matches!(form, "10-K" | "10-KSB" | "20-F" | "40-F" | "10-K405");
     let mut ends = known.iter().filter(|(_, k)| annual(&k.form)).filter_map(|(_, k)| k.period_end);
-    ends.next_back().map_or(12, |end| if end.day() <= 7 { (end.month() + 10) % 12 + 1 } else { end.month() })
+    let told = || {
+        let found = ENDS.captures_iter(text).last()?;
+        let day = found.get(2).and_then(|day| day.as_str().parse().ok()).unwrap_or(28);
+        Some(month_meant(month_number(&found[1])?, day))
+    };
+    ends.next_back().map(end_month).or_else(told).unwrap_or(12)
+}
+
+/// The month a period belongs to: one that ends in the first days of a month belongs to the month before.
+fn end_month(end: NaiveDate) -> u32 {
+    month_meant(end.month(), end.day())
+}
+
+fn month_meant(month: u32, day: u32) -> u32 {
+    if day <= WEEK_OVER { (month + 10) % 12 + 1 } else { month }
+}
+
+/// A fiscal year of whole weeks ends up to so many days into the next month.
+const WEEK_OVER: u32 = 7;
+
+/// The known period of a form that ends within days of a guessed one: companies that count weeks end elsewhere.
+pub fn nearest_known(form: &str, end: NaiveDate, known: &[(usize, ReportMention)]) -> NaiveDate {
+    let of_form = known.iter().filter(|(_, k)| k.form == form).filter_map(|(_, k)| k.period_end);
+    let near = of_form.filter(|k| (*k - end).num_days().abs() <= WEEK_SLACK);
+    near.min_by_key(|k| (*k - end).num_days().abs()).unwrap_or(end)
 }
 
 /// True if a text can name a fiscal period.
@@ -131,11 +159,11 @@ pub fn names_period(text: &str) -> bool {
 pub fn find_periods(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
     pattern!(
         UNIT,
-        r"(?i)\b(quarter|three months|thirteen weeks|(?:fiscal |financial )?year|twelve months)\s(?:period )?(?:ended|ending)\s(?:on )?$"
+        r"(?i)\b(quarter|three months|thirteen weeks|(?:fiscal |financial )?year|twelve months)(?:\sof(?: \w+){1,4})?(?:,? (?:which|that))?,?\s(?:period )?(?:ended|ending)\s(?:on )?$"
     );
     let mut found = Vec::new();
     for date in dates {
-        let Some(unit) = UNIT.captures(tail(&text[..date.start], 40)) else { continue };
+        let Some(unit) = UNIT.captures(tail(&text[..date.start], 70)) else { continue };
         let year = unit[1].to_ascii_lowercase().ends_with("year") || unit[1].eq_ignore_ascii_case("twelve months");
         let forms: &[&str] = if year { &["10-K", "20-F"] } else { &["10-Q"] };
         found.extend(forms.iter().map(|form| ReportMention {
@@ -151,15 +179,32 @@ pub fn find_periods(text: &str, dates: &[DateMention]) -> Vec<ReportMention> {
 /// True if the date at `date` ends a fiscal period.
 pub fn is_period_end(text: &str, date: &DateMention) -> bool {
     // A "compliance period ending on" a day is none of the company's books.
-    pattern!(OF_GRACE, r"(?i)\b(?:compliance|cure|grace|exception|extension|notice|waiver|stay) period\b[^.;,]{0,20}$");
+    pattern!(
+        OF_GRACE,
+        r"(?i)\b(?:compliance|cure|grace|exception|extension|notice|waiver|stay) period\b[^.;,]{0,20}$|\b(?:days|stay|suspension|delisting),? (?:ending|ended)(?: on)? (?:\w+day,? )?$"
+    );
+    // "The third quarter of its fiscal year ending on" a day: the quarter ends on another.
+    pattern!(
+        OF_YEAR,
+        r"(?i)\bquarter of (?:its|the|our|that) (?:\w+ )?(?:fiscal |financial )?year (?:ended|ending)(?: on)?\s$"
+    );
     let before = &text[..date.start];
+    if OF_YEAR.is_match(tail(before, 70)) {
+        return false;
+    }
     PERIOD_WORD.is_match(tail(before, 30)) && !OF_GRACE.is_match(tail(before, 50))
 }
 
 /// Fills in the periods of short mentions from the full ones of the same document.
 ///
 /// `known` are the full mentions with the position of their sentence, `at` is the position of the short one.
-pub fn resolve(report: &ReportMention, at: usize, known: &[(usize, ReportMention)]) -> Option<NaiveDate> {
+/// `year_end` is the month in which fiscal years end.
+pub fn resolve(
+    report: &ReportMention,
+    at: usize,
+    known: &[(usize, ReportMention)],
+    year_end: u32,
+) -> Option<NaiveDate> {
     if report.period_end.is_some() {
         return report.period_end;
     }
@@ -171,7 +216,11 @@ pub fn resolve(report: &ReportMention, at: usize, known: &[(usize, ReportMention
             same.iter().rev().find(|d| d.year() == year || (d.year() == year + 1 && d.month() <= 2)).copied()
         }
         Hint::Quarter(quarter, year) => {
-            let fits = |d: &&NaiveDate| year.is_none_or(|y| d.year() == y) && d.month().div_ceil(3) == quarter;
+            let month = (year_end + 3 * quarter - 1) % 12 + 1;
+            let fits = |d: &&NaiveDate| {
+                let year_named = if month > year_end { d.year() + 1 } else { d.year() };
+                year.is_none_or(|y| y == year_named) && end_month(**d) == month
+            };
             same.iter().rev().find(fits).copied()
         }
         Hint::Month(month) => same.iter().rev().find(|d| d.month() == month).copied(),
@@ -237,9 +286,7 @@ fn periods_before(text: &str, dates: &[DateMention], start: usize) -> Vec<NaiveD
 fn hint(text: &str, start: usize, end: usize, until: usize) -> Hint {
     let (before, after) = (tail(&text[..start], 30), head(&text[end..until.max(end)], 60));
     if let Some(c) = MONTH_BEFORE.captures(before) {
-        const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-        let name = c[1].to_ascii_lowercase();
-        if let Some((_, number)) = MONTHS.iter().zip(1..).find(|(month, _)| name.starts_with(**month)) {
+        if let Some(number) = month_number(&c[1]) {
             return Hint::Month(number);
         }
     }
@@ -309,7 +356,7 @@ mod tests {
         let text = "the Form 10-K for the year ended December 31, 2006; the 2006 Form 10-K; the Form 10-Q for the first quarter";
         let reports = find_reports(text, &find_dates(text, None, None));
         let known: Vec<(usize, ReportMention)> = vec![(0, reports[0].clone())];
-        assert_eq!(resolve(&reports[1], 0, &known), "2006-12-31".parse().ok());
-        assert_eq!(resolve(&reports[2], 0, &known), None);
+        assert_eq!(resolve(&reports[1], 0, &known, 12), "2006-12-31".parse().ok());
+        assert_eq!(resolve(&reports[2], 0, &known, 12), None);
     }
 }

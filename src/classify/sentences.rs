@@ -84,9 +84,10 @@ pattern!(
     r"(?i)\b(?:staff|panel|council|exchange|letters?|notices?|notifications?|determinations?|decisions?|ruling|notified|informed|told|hearing|appeal|delist\w*|plan|exception|compliance|suspen\w+|anticipates?|expects?|10-[kq]|20-f)\b|\brule \d{4}\b"
 );
 pattern!(BULLET, r"^[\s*\-\x{2022}\x{b7}o]*(?:\(?[ivx\d]{1,4}[).])?\s*(?:on\s)?$");
+pattern!(POINT, r"^\s*(?:[*\-\x{2022}\x{b7}\x{25cf}\x{2013}]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)");
 pattern!(
     DEADLINE_BEFORE,
-    r"(?i)\b(?:until|by|before|no later than|not later than|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow)?,?(?: next| (?:the )?close of business(?: on)?| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
+    r"(?i)\b(?:until|by|before|no later than|not later than|as late as|no further than|not beyond|no longer than|up to and including|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow)?,?(?: next| (?:the )?close of business(?: on)?| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
 );
 pattern!(
     FILING_BEFORE,
@@ -103,6 +104,14 @@ pattern!(
 pattern!(
     DECISION_AFTER,
     r"(?i)^,? (?:(?:staff |delist\w* |panel |written )?(?:decision|letter|notice|determination|notification)s?)\b"
+);
+pattern!(
+    RANGE_AFTER,
+    r"(?i)^,? (?:through|to) (?:and including )?(?:\w+day,? )?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d"
+);
+pattern!(
+    RANGE_BEFORE,
+    r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}(?:, \d{4})?,? through (?:\w+day,? )?$"
 );
 pattern!(LIMIT_AFTER, r"(?i)^,? (?:deadline|due date|expiration|expiry)\b");
 pattern!(
@@ -173,7 +182,9 @@ pub fn read_sentences<'p>(
     let all_told = headline_tells(segmented) || exhibit_letter;
     for (sentence, direct) in spoken.into_iter().zip(direct) {
         let masked = &segmented.masked[sentence.range.clone()];
-        let near = carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
+        // A list belongs to the sentence that opens it, however long it is.
+        let listed = carry.lead_in.as_ref().is_some_and(|lead| lead.covers(sentence.paragraph)) && is_point(masked);
+        let near = listed || carry.paragraph.is_some_and(|p| sentence.paragraph <= p + 2);
         let in_context = direct || (near && GOES_ON.is_match(masked)) || (near && BULLET.is_match(head(masked, 1)));
         let beside =
             || all_told || named.range(sentence.paragraph.saturating_sub(1)..=sentence.paragraph + 1).next().is_some();
@@ -253,7 +264,7 @@ struct LeadIn<'p> {
 }
 
 /// Points of one list are at most this many paragraphs below the sentence that opens it.
-const MAX_LIST: usize = 12;
+pub const MAX_LIST: usize = 12;
 
 impl LeadIn<'_> {
     fn covers(&self, paragraph: usize) -> bool {
@@ -271,6 +282,11 @@ impl<'p> Carry<'p> {
         let fits = |c: &&Cue| EXCHANGE_ACTS.contains(&c.signal);
         lead.cues.iter().filter(fits).map(|c| Cue { start: 0, end: 0, ..c.clone() }).collect()
     }
+}
+
+/// True for a point of a list, told by the mark it begins with.
+pub fn is_point(sentence: &str) -> bool {
+    POINT.is_match(sentence)
 }
 
 /// True if a text names Nasdaq or a body of it.
@@ -322,6 +338,10 @@ fn assign_roles(
 
 fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn>) -> Role {
     let (before, after) = (tail(&text[..mention.start], 120), head(&text[mention.end..], 40));
+    // "August 1 through September 12": days counted, no letters.
+    if RANGE_AFTER.is_match(after) || RANGE_BEFORE.is_match(before) {
+        return Role::Other;
+    }
     let in_list = lead.is_some_and(|l| l.cues.iter().any(|c| EXCHANGE_ACTS.contains(&c.signal)));
     if in_list && BULLET.is_match(&text[..mention.start]) {
         return Role::Received;

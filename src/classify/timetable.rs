@@ -261,6 +261,12 @@ pub fn fell_due_before(form: &str, period_end: NaiveDate, letter: NaiveDate) -> 
     due_dates(form, period_end).iter().any(|d| (1..=MAX_LATE_DAYS).contains(&(letter - d.due).num_days()))
 }
 
+/// True if the report on a period was not due yet on the day of a letter, whoever the filer is.
+pub fn is_due_after(form: &str, period_end: NaiveDate, letter: NaiveDate) -> bool {
+    let due = due_dates(form, period_end);
+    !due.is_empty() && due.iter().all(|d| d.due >= letter)
+}
+
 /// The period whose report fell due shortly before a letter: what a late report covers when nobody says.
 pub fn late_period(form: &str, letter: NaiveDate, year_end: u32) -> Option<NaiveDate> {
     const RECENT_DAYS: i64 = 35;

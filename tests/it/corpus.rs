@@ -82,7 +82,8 @@ fn retold_notices() {
     }
 }
 
-/// Our own notices, labelled before the program first read them. On the first run 2 + 2 of 36 alerts went wrong.
+/// Our own notices, labelled before the program first read them. On the first run 2 + 2 of 36 alerts went wrong. One label has
+/// changed since: an amendment that corrects what it told is news, which linking tells only to those it concerns.
 #[test]
 fn own_notices() {
     let scores = score("own", include_bytes!("../fixtures/notices.jsonl"), |_| true);
@@ -102,5 +103,14 @@ fn hard_notices() {
 #[test]
 fn natural_notices() {
     let scores = score("natural", include_bytes!("../fixtures/natural_notices.jsonl"), |_| true);
+    Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
+}
+
+/// Notices of our own written to test which reports a letter is about and which days are its deadlines, labelled before the
+/// program first read them. On that first run 2 of their 36 alerts were missed and 2 others raised; the reports were right in
+/// 22 of 32 alerts.
+#[test]
+fn field_notices() {
+    let scores = score("field", include_bytes!("../fixtures/field_notices.jsonl"), |_| true);
     Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
 }

@@ -55,7 +55,10 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
         let bases = if determined.is_empty() { assembler.document_bases(act.exchange) } else { determined };
         events.push(event(index, EventKind::HearingRequested, bases, Vec::new()));
     }
-    if let Some((index, act)) = company(EventKind::Anticipated).next().filter(|_| !new_letter) {
+    // Beside a new letter only one more can be expected.
+    pattern!(ONE_MORE, r"(?i)\b(?:further|another|additional|second|third|fourth|fifth|similar|like)\b");
+    let expected = |a: &Act| !new_letter || ONE_MORE.is_match(&assembler.sentences[a.sentence].text);
+    if let Some((index, act)) = company(EventKind::Anticipated).find(|(_, a)| expected(a)) {
         let core = BTreeSet::from([act.sentence]);
         let group = Group::undated(index, act);
         let (rules, mut bases) = assembler.rules_and_bases(&group, &core, &[]);
@@ -75,7 +78,8 @@ pub(super) fn add_company_events(assembler: &Assembler, events: &mut Vec<Listing
     }
     let delisted = events.iter().find(|e| e.kind == EventKind::PanelDecision).cloned();
     if let Some(decision) = delisted {
-        events.push(ListingEvent { kind: EventKind::Delisting, reports: Vec::new(), ..decision });
+        let deadlines = decision.deadlines.iter().filter(|d| d.what == DeadlineKind::Suspension).cloned().collect();
+        events.push(ListingEvent { kind: EventKind::Delisting, reports: Vec::new(), deadlines, ..decision });
     } else if !new_letter
         && !events.iter().any(|e| {
             matches!(e.kind, EventKind::ExtensionGranted | EventKind::CouncilReview | EventKind::ComplianceRegained)

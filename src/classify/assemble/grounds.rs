@@ -1,4 +1,4 @@
-//! What a letter rests on: rules, bases and reports, from its own clauses first and from what stands around them after.
+//! What a letter rests on: rules and bases, from its own clauses first and from what stands around them after.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,10 @@ use chrono::NaiveDate;
 
 use super::super::bases::find_bases;
 use super::super::phrases::Signal;
-use super::super::reports::{ANNUAL, QUARTERLY, ReportMention, WEEK_SLACK, guess, is_first_of_form, resolve};
 use super::super::rules::Citation;
 use super::super::segment::Zone;
-use super::super::timetable::{fell_due_before, late_period, listing_rules, plan_stage};
-use super::super::{Basis, EventKind, Exchange, OverdueReport};
+use super::super::timetable::listing_rules;
+use super::super::{Basis, EventKind, Exchange};
 use super::groups::{Group, is_letter};
 use super::{Assembler, distinct, goes_on};
 
@@ -135,166 +134,7 @@ impl Assembler<'_> {
         }
         sentences.map(|s| find_bases(&s.text)).find(|b| !b.is_empty()).unwrap_or_default()
     }
-
-    /// The reports a letter is about: those its own clauses name, else those told around it, of which the one that fell due
-    /// shortly before a letter is the one meant.
-    pub(super) fn reports(&self, group: &Group, core: &BTreeSet<usize>, thread: &[usize]) -> Vec<OverdueReport> {
-        let body = |i: &usize| self.sentences[*i].zone != Zone::Headline;
-        let has_body = core.iter().any(body);
-        let in_clause = |a: &&usize| {
-            let act = &self.acts[**a];
-            let within = move |r: &&ReportMention| r.start >= act.clause.start && r.start < act.clause.end;
-            self.sentences[act.sentence].reports.iter().filter(within).map(move |r| (act.sentence, r))
-        };
-        // A headline speaks of more than the letter; it helps where nothing else does.
-        let own = |a: &&usize| !has_body || body(&self.acts[**a].sentence);
-        let mut found: Vec<(usize, &ReportMention)> =
-            group.acts.iter().filter(own).flat_map(|a| in_clause(&a)).collect();
-        let none_yet = found.is_empty();
-        let told = thread.iter().filter(|i| !core.contains(i)).filter(|i| {
-            let s = &self.sentences[**i];
-            s.has(Signal::Breach) && (goes_on(&s.text) || s.has(Signal::Notice) || none_yet)
-        });
-        let told: Vec<(usize, &ReportMention)> = told.flat_map(|i| self.reports_of(i)).collect();
-        let by_letter = told.iter().any(|(i, _)| goes_on(&self.sentences[*i].text));
-        found.extend(told);
-        let adds = || core.iter().chain(thread).any(|i| self.sentences[*i].has(Signal::Additional));
-        let on_new_report = group.date().is_some_and(|day| is_first_letter(group.kind, day) || adds());
-        let mut is_told_around = none_yet && !by_letter && on_new_report;
-        if found.iter().all(|(i, r)| self.period_of(*i, r).is_none()) {
-            let whole: Vec<_> = core.iter().filter(|i| body(i)).flat_map(|i| self.reports_of(i)).collect();
-            if !whole.is_empty() {
-                found = whole;
-            }
-        }
-        if found.is_empty() {
-            found = thread.iter().filter(|i| body(i)).flat_map(|i| self.reports_of(i)).collect();
-        }
-        // A plan refused, or an exception missed, ends the case of all letters told before.
-        let ends_case = || {
-            let refused = |i: &usize| self.sentences[*i].cues.iter().any(|c| c.name == "determination.plan_refused");
-            group.kind == EventKind::StaffDetermination && core.iter().chain(thread).any(refused)
-        };
-        let on_case = !matches!(group.kind, EventKind::DeficiencyNotice | EventKind::Anticipated);
-        if (found.is_empty() && on_case) || ends_case() {
-            let on_letters = self.reports_of_letters();
-            is_told_around &= on_letters.is_empty();
-            found.extend(on_letters);
-        }
-        if found.is_empty() && group.kind == EventKind::Anticipated {
-            found = self.reports_just_before(core);
-        }
-        if found.is_empty() {
-            found = self.reports_before(core);
-        }
-        let is_bare = |form: &str| form == ANNUAL || form == QUARTERLY;
-        if found.iter().any(|(_, r)| !is_bare(&r.form)) {
-            found.retain(|(_, r)| !is_bare(&r.form));
-        }
-        let reports = self.periods(group, &found);
-        let Some(letter) = group.date().filter(|_| is_told_around && is_letter(group.kind)) else { return reports };
-        let around = self.periods(group, &self.reports_before(core));
-        let due = |r: &&OverdueReport| r.period_end.is_some_and(|end| fell_due_before(&r.form, end, letter));
-        let mut meant = Vec::new();
-        reports.iter().chain(&around).filter(due).for_each(|report| add_report(&mut meant, report.clone()));
-        if meant.is_empty() { reports } else { meant }
-    }
-
-    /// Mentions of reports with the end of the period of each; the same report is listed once.
-    fn periods(&self, group: &Group, found: &[(usize, &ReportMention)]) -> Vec<OverdueReport> {
-        // A letter, come or to come, is on a report that fell due lately.
-        let expected = is_letter(group.kind) || group.kind == EventKind::Anticipated;
-        let day = group.date().or(self.reference.filter(|_| group.kind == EventKind::Anticipated));
-        let mut reports: Vec<OverdueReport> = Vec::new();
-        for (i, mention) in found {
-            let form = self.form_of(&mention.form);
-            let by_letter = || day.filter(|_| expected).and_then(|d| late_period(&form, d, self.year_end));
-            let is_first = is_first_of_form(mention, self.sentences[*i].range.start, &self.all_reports);
-            let told = self.period_of(*i, mention);
-            let told = if is_first { by_letter().or(told) } else { told };
-            let by_name = || guess(mention, self.reference, self.year_end).filter(|_| expected);
-            let period_end = told.or_else(by_name).or_else(by_letter);
-            add_report(&mut reports, OverdueReport { form, period_end });
-        }
-        reports
-    }
-
-    /// The form that a report without one has: that of the company's other reports, else the usual one.
-    fn form_of(&self, form: &str) -> String {
-        let named = |forms: &[&str]| {
-            self.sentences.iter().flat_map(|s| s.reports.iter().map(|r| r.form.as_str())).find(|f| forms.contains(f))
-        };
-        match form {
-            ANNUAL => named(&["10-KSB", "20-F", "40-F"]).unwrap_or(if self.is_foreign { "20-F" } else { "10-K" }),
-            QUARTERLY => named(&["10-QSB"]).unwrap_or("10-Q"),
-            other => other,
-        }
-        .to_owned()
-    }
-
-    fn reports_of(&self, sentence: &usize) -> impl Iterator<Item = (usize, &ReportMention)> {
-        let i = *sentence;
-        self.sentences[i].reports.iter().map(move |r| (i, r))
-    }
-
-    /// The end of a report's period; "the Form 10-Q" is the one told last before.
-    fn period_of(&self, sentence: usize, report: &ReportMention) -> Option<NaiveDate> {
-        resolve(report, self.sentences[sentence].range.start, &self.all_reports)
-            .or_else(|| guess(report, self.reference, 12).filter(|_| report.is_named_by_month()))
-    }
-
-    /// A determination or decision on the whole case is about the reports of its earlier letters.
-    fn reports_of_letters(&self) -> Vec<(usize, &ReportMention)> {
-        let letters = self.acts.iter().filter(|a| is_letter(a.kind) && a.date.is_some());
-        let sentences: BTreeSet<usize> = letters.map(|a| a.sentence).collect();
-        let late = |(i, r): &(usize, &ReportMention)| {
-            let sentence = &self.sentences[*i];
-            sentence.has(Signal::Breach) || CONCERNS.is_match(&sentence.text[..r.start])
-        };
-        sentences.iter().flat_map(|i| self.reports_of(i)).filter(late).collect()
-    }
-
-    /// What a company says of a report before it says what it expects for it, in the same paragraph or shortly before.
-    fn reports_just_before(&self, core: &BTreeSet<usize>) -> Vec<(usize, &ReportMention)> {
-        let Some(first) = core.first() else { return Vec::new() };
-        let paragraph = self.sentences[*first].paragraph;
-        let near = |i: &usize| paragraph - self.sentences[*i].paragraph <= 2;
-        let told = (0..*first).rev().take_while(near).find(|i| !self.sentences[*i].reports.is_empty());
-        told.map(|i| self.reports_of(&i).collect()).unwrap_or_default()
-    }
-
-    /// The late report can be told just before the letter: "the Form 10-Q was not filed. Nasdaq wrote on May 2 that...".
-    fn reports_before(&self, core: &BTreeSet<usize>) -> Vec<(usize, &ReportMention)> {
-        let Some(first) = core.iter().find(|i| self.sentences[**i].zone != Zone::Headline) else { return Vec::new() };
-        let late = |i: &usize| self.sentences[*i].has(Signal::Breach) && !self.sentences[*i].reports.is_empty();
-        let nearest = (0..*first).rev().find(late).or_else(|| (*first..self.sentences.len()).find(late));
-        nearest.map(|i| self.reports_of(&i).collect()).unwrap_or_default()
-    }
 }
-
-/// True if a letter of this kind and day is the exchange's first word on a late report: later ones can come months after.
-fn is_first_letter(kind: EventKind, letter: NaiveDate) -> bool {
-    kind == EventKind::DeficiencyNotice || (kind == EventKind::StaffDetermination && letter < plan_stage())
-}
-
-/// Adds a report that is not listed yet; one whose period is told takes the place of one whose period is not.
-fn add_report(reports: &mut Vec<OverdueReport>, report: OverdueReport) {
-    let known = |r: &OverdueReport| {
-        let ends = r.period_end.zip(report.period_end);
-        let near = ends.is_some_and(|(one, other)| (one - other).num_days().abs() <= WEEK_SLACK);
-        r.form == report.form && (report.period_end.is_none() || near)
-    };
-    if !reports.iter().any(known) {
-        reports.retain(|r| !(r.form == report.form && r.period_end.is_none()));
-        reports.push(report);
-    }
-}
-
-// "A like notice followed with respect to the Form 10-Q".
-pattern!(
-    CONCERNS,
-    r"(?i)\b(?:with (?:respect|regard) to|regarding|relat(?:ing|ed) to|concern(?:ing|ed)|in respect of|as to|about|for) (?:the |its |our |both )?(?:\w+ ){0,3}(?:forms? )?$"
-);
 
 pub(super) fn is_basis(citation: &Citation) -> bool {
     !citation.procedure && !citation.aside

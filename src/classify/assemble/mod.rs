@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! groups     acts of one letter, joined
-//! grounds    rules, bases, reports
+//! grounds    rules and bases
+//! overdue    the reports that are late
 //! company    what the company does or expects itself
 //! evidence   the words that show an event, with their place in the text
 //! ```
@@ -11,6 +12,7 @@ mod company;
 mod evidence;
 mod grounds;
 mod groups;
+mod overdue;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +28,7 @@ use super::passages::PASSAGE;
 use super::phrases::Signal;
 use super::reports::{ReportMention, fiscal_year_end};
 use super::segment::{Segmented, Zone};
-use super::sentences::{Reading, find_known_reports};
+use super::sentences::{MAX_LIST, Reading, find_known_reports, is_point};
 use super::timetable::{Facts, derive_deadlines, plan_stage};
 use super::{Basis, Cause, Deadline, DeadlineKind, DocumentContext, EventKind, EventStatus, Exchange, ListingEvent};
 use crate::calendar::business_days_between;
@@ -37,9 +39,6 @@ use groups::{Group, is_letter, join_dated, join_undated};
 
 /// A letter is told in so many paragraphs after the one that names it.
 const THREAD_PARAGRAPHS: usize = 3;
-
-/// The points of a list hang from a sentence at most so many sentences above.
-const MAX_LIST: usize = 12;
 
 pattern!(
     EXPECTED,
@@ -74,7 +73,7 @@ pub fn assemble(
         owner: BTreeMap::new(),
         single_letter: false,
         segmented,
-        year_end: fiscal_year_end(&known),
+        year_end: fiscal_year_end(&known, &segmented.masked),
         is_foreign: context.form.is_some_and(|f| f.starts_with("6-K") || f.starts_with("20-F")),
         all_reports: known,
         reference,
@@ -520,11 +519,10 @@ impl Assembler<'_> {
 
     /// The sentence that another depends on: the one a list hangs from, or the one that tells what "it" is.
     fn lead(&self, sentence: usize) -> &str {
-        pattern!(POINT, r"^\s*(?:[*\-\x{2022}\x{b7}\x{25cf}\x{2013}]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)");
         pattern!(PRONOUN, r"(?i)^\s*(?:it|they|this|these|both|such)\b");
         let text = &self.sentences[sentence].text;
         let mut before = self.sentences[..sentence].iter().rev().map(|s| s.text.trim_end());
-        let lead = if POINT.is_match(text) {
+        let lead = if is_point(text) {
             before.take(MAX_LIST).find(|t| t.ends_with(':'))
         } else if PRONOUN.is_match(text) {
             before.next()
