@@ -285,10 +285,8 @@ fn periods_before(text: &str, dates: &[DateMention], start: usize) -> Vec<NaiveD
 
 fn hint(text: &str, start: usize, end: usize, until: usize) -> Hint {
     let (before, after) = (tail(&text[..start], 30), head(&text[end..until.max(end)], 60));
-    if let Some(c) = MONTH_BEFORE.captures(before) {
-        if let Some(number) = month_number(&c[1]) {
-            return Hint::Month(number);
-        }
+    if let Some(number) = MONTH_BEFORE.captures(before).and_then(|c| month_number(&c[1])) {
+        return Hint::Month(number);
     }
     if let Some(c) = QUARTER.captures(after).or_else(|| QUARTER.captures(before)) {
         let number = match c[1].to_ascii_lowercase().as_str() {
