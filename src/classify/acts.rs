@@ -126,7 +126,7 @@ pub fn find_acts<'p>(
         }
         let dated = dated_acts(index, sentence);
         if dated.is_empty() {
-            acts.extend(undated_act(index, sentence));
+            acts.extend(undated_act(index, sentence).map(|act| dated_next(act, sentences)));
         }
         acts.extend(dated);
         acts.extend(company_acts(index, sentence, reference));
@@ -502,6 +502,23 @@ pub fn history_cue<'a, 'p>(sentence: &'a Reading<'p>, clause: &Range<usize>) -> 
         c.signal == Signal::History
             && ((c.start < clause.end && c.end > clause.start) || (c.start < 40 && clause.start < 200))
     })
+}
+
+/// "Staff has issued a letter. It bears the date of May 2": the next sentence tells the day of what came without one.
+fn dated_next<'p>(act: Act<'p>, sentences: &[Reading<'p>]) -> Act<'p> {
+    pattern!(
+        OF_IT,
+        r"(?i)^\W*(?:it|the (?:letter|notice|notification|determination|decision))(?:,? which)? (?:bears?|is dated|was dated|was received|was delivered|reached|arrived|came)\b"
+    );
+    let told = &sentences[act.sentence];
+    let letter = !matches!(act.kind, EventKind::HearingRequested | EventKind::Anticipated | EventKind::Delisting);
+    let next = sentences.get(act.sentence + 1).filter(|next| {
+        letter && act.date.is_none() && next.paragraph == told.paragraph && OF_IT.is_match(&next.text) && !retells(next)
+    });
+    match next.and_then(|next| next.letter_dates().next()) {
+        Some(day) => Act { date: Some(day.mention.date), dated: day.role == Role::Dated, ..act },
+        None => act,
+    }
 }
 
 /// True if a whole sentence tells what was known before.

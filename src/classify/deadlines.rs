@@ -15,7 +15,7 @@ pattern!(
 pattern!(PLAN, r"(?i)\bplan\b|\bsubmission of compliance");
 pattern!(
     COMPLIANCE,
-    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|fill|vacanc\w+|evidence|stay listed|remain listed|continued listing|180|six months|meet|satisfy|(?:must|shall|to|company|it) files?|files? (?:its|the|all|both|any|each|these|those))\b"
+    r"(?i)\b(?:compliance|comply|exception|extension|extend\w*|to file|filed|cure|bid price|demonstrate|fill|vacanc\w+|evidence|stay listed|remain listed|continued listing|180|six months|meet|met|satisfy|wait|(?:must|shall|to|company|it) files?|files? (?:its|the|all|both|any|each|these|those))\b"
 );
 pattern!(ASKS_AFTER, r"(?i)^,? (?:[\w']+ ){0,6}(?:requests?|appeals?|an appeal)\b");
 pattern!(
@@ -27,7 +27,7 @@ pattern!(SUBMIT, r"(?i)\b(?:submit|provide|furnish|deliver|present|update)\b");
 pattern!(TO_APPEAL, r"(?i)^ ?,? ?(?:to|in which to|for an?) (?:appeal|request|ask for a hearing|hearing)\b");
 pattern!(
     WRITTEN,
-    r"(?i)\b(?:in writing|written (?:submission|response|statement|materials?|comments|views)|writ(?:e|ing) to the panel|submission|comments|views|address|supplement|information|findings|summary|(?:written|progress|status) reports?|report on (?:the|its) (?:progress|status)|provides? (?:to )?the (?:panel|staff)|respond|response|stay|lapse|monitor|update)\b"
+    r"(?i)\b(?:in writing|written (?:submission|response|statement|materials?|comments|views)|writ(?:e|ing) to the panel|submission|comments?|views|address|supplement|information|findings|summary|(?:written|progress|status) reports?|report on (?:the|its) (?:progress|status)|provides? (?:to )?the (?:panel|staff)|respond|response|stay|lapse|monitor|update)\b"
 );
 // A period begins on such a day.
 pattern!(
@@ -45,7 +45,7 @@ pattern!(
 );
 pattern!(
     HEARING_DAY,
-    r"(?i)\b(?:hearing|meeting)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)|\b(?:scheduled|set) for\b|\bhearing (?:(?:before|of|with) [^.;]{0,60})?on (?:\w+day,? )?$"
+    r"(?i)\b(?:hearing|meeting|vote)\b[^.;]{0,60}(?:scheduled|set|held|take place|expected)[^.;,]{0,25}$|\bscheduled (?:a|the|its) [^.;,]{0,40}$|\b(?:scheduled|set) for\b|\bhearing (?:(?:before|of|with) [^.;]{0,60})?on (?:\w+day,? )?$"
 );
 // A step on the way to compliance.
 pattern!(STEP, r"(?i)\b(?:effect (?:a|its|the)|obtain|convene|hold (?:a|its))\b");
@@ -99,7 +99,7 @@ pub fn stated_deadline(
     let stops = kind == EventKind::StaffDetermination && (OPENS.is_match(near) || suspends && STOPS.is_match(closest));
     if stops {
         // "A request will hold off the suspension only until May 2".
-        pattern!(HOLDS_OFF, r"(?i)\b(?:stays?|stayed|staying|hold off|holds off|put off|postpone|delay)\b");
+        pattern!(HOLDS_OFF, r"(?i)\b(?:stays?|stayed|staying|holds? off|puts? off|postpones?|delay)\b");
         let what = if HOLDS_OFF.is_match(closest) { DeadlineKind::Other } else { DeadlineKind::Suspension };
         return Some(Deadline::stated(what, day));
     }

@@ -181,7 +181,7 @@ pub fn is_period_end(text: &str, date: &DateMention) -> bool {
     // A "compliance period ending on" a day is none of the company's books.
     pattern!(
         OF_GRACE,
-        r"(?i)\b(?:compliance|cure|grace|exception|extension|notice|waiver|stay) period\b[^.;,]{0,20}$|\b(?:days|stay|suspension|delisting),? (?:ending|ended)(?: on)? (?:\w+day,? )?$"
+        r"(?i)\b(?:compliance|cure|grace|exception|extension|notice|waiver|stay) period\b[^.;,]{0,20}$|\b(?:days|stay|suspension|delisting),? (?:ending|ended)(?: on)? (?:\w+day,? )?$|\b(?:12b-25|extension|extended|grace)\b[^.;,]{0,30}(?:ended|ending|expired)(?: on)? (?:\w+day,? )?$"
     );
     // "The third quarter of its fiscal year ending on" a day: the quarter ends on another.
     pattern!(
@@ -192,7 +192,7 @@ pub fn is_period_end(text: &str, date: &DateMention) -> bool {
     if OF_YEAR.is_match(tail(before, 70)) {
         return false;
     }
-    PERIOD_WORD.is_match(tail(before, 30)) && !OF_GRACE.is_match(tail(before, 50))
+    PERIOD_WORD.is_match(tail(before, 30)) && !OF_GRACE.is_match(tail(before, 70))
 }
 
 /// Fills in the periods of short mentions from the full ones of the same document.

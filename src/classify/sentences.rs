@@ -87,7 +87,7 @@ pattern!(BULLET, r"^[\s*\-\x{2022}\x{b7}o]*(?:\(?[ivx\d]{1,4}[).])?\s*(?:on\s)?$
 pattern!(POINT, r"^\s*(?:[*\-\x{2022}\x{b7}\x{25cf}\x{2013}]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)]\s)");
 pattern!(
     DEADLINE_BEFORE,
-    r"(?i)\b(?:until|by|before|no later than|not later than|as late as|no further than|not beyond|no longer than|up to and including|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow)?,?(?: next| (?:the )?close of business(?: on)?| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
+    r"(?i)\b(?:until|by|before|no later than|not later than|as late as|no further than|not beyond|not past|no longer than|up to and including|later than|earlier than|on or before|on or about|on or prior to|through|instead of|rather than|in place of|prior to|deadline of|up to|to|after|since|from|between|till|than|effective|effect|opening of business|open of business|opening of trading|open of trading|at the open|opening|(?:set|scheduled|slated) for|as of|runs? (?:out )?(?:to|on)|extends? to|lapse on|expires?|expired|ends?|ended|beginning|begins?|starting|start of business|that is|that is to say|i\.e|or|commencement of trading|is|will be|would be|would then be|take place|takes? effect)(?:,)?(?: on| of| or about| at)?(?: or before)?(?: (?:\d{1,2}:\d\d|\d{1,2}) ?[ap]\.?m\.?,?(?: \(?(?:new york|eastern|et|edt|est)(?: city)?(?: (?:standard|daylight))?(?: time)?\)?)?,?)?(?: on)?(?: today| tomorrow)?,?(?: next| (?:the )?close of business(?: on)?| the opening)?(?: (?:mon|tues|wednes|thurs|fri|satur|sun)day)?,?\s*$"
 );
 pattern!(
     FILING_BEFORE,
@@ -104,6 +104,11 @@ pattern!(
 pattern!(
     DECISION_AFTER,
     r"(?i)^,? (?:(?:staff |delist\w* |panel |written )?(?:decision|letter|notice|determination|notification)s?)\b"
+);
+pattern!(DUE_BEFORE, r"(?i)\b(?:last day|due (?:date|day)|deadline) (?:had been|was|being)(?: on)? (?:\w+day,? )?$");
+pattern!(
+    WRITER_AFTER,
+    r"(?i)^, (?:the )?(?:nasdaq(?: stock market)?(?:'s)?(?: staff| listing)?|staff|listing qualifications)\b"
 );
 pattern!(
     RANGE_AFTER,
@@ -342,6 +347,14 @@ fn role_of(text: &str, mention: &DateMention, cues: &[Cue], lead: Option<&LeadIn
     if RANGE_AFTER.is_match(after) || RANGE_BEFORE.is_match(before) {
         return Role::Other;
     }
+    // "Nor could we file (the last day was May 15)".
+    if DUE_BEFORE.is_match(before) {
+        return Role::Other;
+    }
+    // "On the day after, February 9, the Nasdaq staff wrote".
+    if mention.start < MAX_DATELINE && WRITER_AFTER.is_match(after) && mentions_letter(cues) && !is_filing(before) {
+        return Role::Received;
+    }
     let in_list = lead.is_some_and(|l| l.cues.iter().any(|c| EXCHANGE_ACTS.contains(&c.signal)));
     if in_list && BULLET.is_match(&text[..mention.start]) {
         return Role::Received;
@@ -390,6 +403,10 @@ fn is_filing(before: &str) -> bool {
 fn mentions_act(cues: &[Cue]) -> bool {
     const BODIES: [Signal; 4] = [Signal::PanelGrant, Signal::PanelDelist, Signal::CouncilReview, Signal::CouncilGrant];
     cues.iter().any(|c| BODIES.contains(&c.signal))
+}
+
+fn mentions_letter(cues: &[Cue]) -> bool {
+    cues.iter().any(|c| matches!(c.signal, Signal::Notice | Signal::Determination | Signal::Additional))
 }
 
 /// A dateline's date stands within so many bytes of the start of its sentence.

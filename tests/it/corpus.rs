@@ -114,3 +114,11 @@ fn field_notices() {
     let scores = score("field", include_bytes!("../fixtures/field_notices.jsonl"), |_| true);
     Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
 }
+
+/// Notices of our own of the make of the shared corpus, written last and labelled before the program first read them. On
+/// that first run 1 of their 21 alerts was missed and 1 other raised.
+#[test]
+fn fresh_notices() {
+    let scores = score("fresh", include_bytes!("../fixtures/fresh_notices.jsonl"), |_| true);
+    Floors { missed_alerts: 0, false_alerts: 0, letter_date: 0.95, rules: 0.95 }.hold(&scores);
+}

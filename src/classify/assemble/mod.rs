@@ -590,7 +590,7 @@ fn opens_item(sentence: &str) -> bool {
 fn goes_on(sentence: &str) -> bool {
     pattern!(
         GOES_ON,
-        r"(?i)^\W*(?:it|in (?:its|the|that) (?:letter|notice)|(?:the|this|that|such)(?: \w+){0,2} (?:letter|notice|notification|determination)|the (?:second|first|last|latter)|second|first|the staff (?:gave|noted|based|also))\b"
+        r"(?i)^\W*(?:it|in (?:its|the|that) (?:letter|notice)|(?:the|this|that|such)(?: \w+){0,2} (?:letter|notice|notification|determination)|the (?:second|first|last|latter)|second|first|the staff (?:gave|noted|based|also)|(?:by virtue of|under|pursuant to|according to|by) (?:the|this|that|its)(?: \w+){0,3} (?:exception|extension|letter|notice|decision|determination|terms))\b"
     );
     GOES_ON.is_match(sentence)
 }
