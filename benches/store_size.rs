@@ -3,7 +3,7 @@
 use chrono::{DateTime, Duration, Utc};
 use edgar_watch::edgar::feed::Filer;
 use edgar_watch::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
-use edgar_watch::store::{FeedQueryState, FilingState, NewFiling, Store};
+use edgar_watch::store::{FeedQueryState, FilingState, NewFiling, Source, Store};
 
 const N_FILINGS: u64 = 100_000;
 /// A busy walk's worth.
@@ -21,6 +21,7 @@ fn filing(n: u64, first: DateTime<Utc>) -> NewFiling {
         filing_date: accepted_at.date_naive(),
         accepted_at,
         seen_at: accepted_at,
+        source: Source::Feed,
         items: ["8.01", "9.01"].into_iter().filter_map(ItemNumber::new).collect(),
         state: FilingState::NotWatched,
     }

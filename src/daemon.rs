@@ -105,6 +105,8 @@ struct Wake {
     reader: Notify,
     mailer: Notify,
     poller: Notify,
+    /// The first poll is over, and days not reconciled yet were: reading may begin, in the order of acceptance.
+    caught_up: Notify,
 }
 
 impl Wake {
@@ -112,6 +114,7 @@ impl Wake {
         self.reader.notify_one();
         self.mailer.notify_one();
         self.poller.notify_one();
+        self.caught_up.notify_one();
     }
 }
 
@@ -131,7 +134,15 @@ async fn poll_loop(
                     Some(words) => drop(troubles.note(&PassError::Outage(words))),
                     None => troubles.end(),
                 }
-                if summary.n_found > 0 {
+                let n_missed = match watcher.reconcile().await {
+                    Ok(reconciled) => reconciled.n_found,
+                    // `status` tells it; the feed goes on.
+                    Err(error) => {
+                        tracing::warn!("the days could not be reconciled: {error}");
+                        0
+                    }
+                };
+                if summary.n_found + n_missed > 0 {
                     wake.reader.notify_one();
                 }
                 poll_interval(&watcher)
@@ -141,6 +152,7 @@ async fn poll_loop(
                 poll_interval(&watcher).max(delay).max(blocked_for(&watcher).await)
             }
         };
+        wake.caught_up.notify_one();
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
         pause(&watcher, wait, &wake.poller).await;
@@ -148,6 +160,7 @@ async fn poll_loop(
 }
 
 async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+    wake.caught_up.notified().await;
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
         let read = watcher.read(Some(&wake.reader)).await;

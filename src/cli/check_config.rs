@@ -10,7 +10,7 @@ use super::{Common, Failure, print, system_clock};
 use crate::config::{IssuerKey, Settings};
 use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
-use crate::edgar::pace::RequestBudget;
+use crate::edgar::pace::{Priority, RequestBudget};
 use crate::mail::Mailer;
 use crate::passes::{PassError, client_for};
 use crate::store::Store;
@@ -105,7 +105,7 @@ async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
         }
     };
     store.refuse_user_agent(None).await?;
-    let client = client_for(settings, Arc::new(store), system_clock())?;
+    let client = client_for(settings, Arc::new(store), Priority::Live, system_clock())?;
     for prefix in feed_prefixes(&settings.watch.forms) {
         let page = client.feed_page(&prefix, 0).await.map_err(PassError::from)?;
         print(&format!("edgar            feed \"{prefix}\": {} entries\n", page.n_entries()))?;

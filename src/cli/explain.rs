@@ -19,6 +19,7 @@ use crate::corpus::parse_records;
 use crate::edgar::client::{EdgarClient, SubmissionPath};
 use crate::edgar::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES, looks_like_submission};
 use crate::edgar::ids::{AccessionNumber, Cik, DocumentType};
+use crate::edgar::pace::Priority;
 use crate::logging::use_colour;
 use crate::passes::{PassError, client_for};
 use crate::reading::{DocumentReading, FilingContext, read_document, read_filing};
@@ -163,7 +164,7 @@ async fn fetch_and_explain(
 }
 
 fn client(settings: &Settings, store: Store) -> Result<EdgarClient, Failure> {
-    Ok(client_for(settings, Arc::new(store), system_clock())?)
+    Ok(client_for(settings, Arc::new(store), Priority::Live, system_clock())?)
 }
 
 fn print_explained(explained: &Explained, args: &ExplainArgs) -> Result<(), Failure> {

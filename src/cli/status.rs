@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{Common, Failure, print, print_json, system_clock};
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
-use crate::passes::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR};
+use crate::passes::{FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 use crate::store::{FilingState, FilingSummary, MessageState, Store};
 
 /// Arguments of `status`.
@@ -75,6 +75,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "block_reason": budget.blocked_until.map(|_| budget.block_reason),
         "refused_user_agent": budget.refused_user_agent,
         "queries": queries,
+        "ledger": gather_ledger(store, now).await?,
         "filings": store.count_filings().await?,
         "unread": list(&store.filings_in(FilingState::Found, MOST_LISTED).await?),
         "parked": list(&store.filings_in(FilingState::Parked, MOST_LISTED).await?),
@@ -84,6 +85,34 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "store": {"path": store.path(), "bytes": store.size_bytes()},
     }))
 }
+
+/// The newest days of the ledger, with what was missed and how long the feed took; and days that should be closed but are not.
+async fn gather_ledger(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Value> {
+    let mut days = Vec::new();
+    for day in store.latest_days(MOST_DAYS).await? {
+        let lags = store.feed_lags(day.day).await?;
+        days.push(json!({
+            "day": day.day,
+            "state": day.state.to_string(),
+            "reconciled_at": day.reconciled_at,
+            "next_check_at": day.next_check_at,
+            "listed": day.counts.n_listed,
+            "watched": day.counts.n_watched,
+            "missed": day.counts.n_missed,
+            "unreadable_rows": day.counts.n_bad,
+            "feed_lag_s": {"median": lags.get(lags.len() / 2), "longest": lags.last()},
+        }));
+    }
+    let overdue: Vec<NaiveDate> = store.overdue_days(now - OVERDUE).await?;
+    let error = store.fact(LEDGER_ERROR).await?.map(|(words, at)| json!({"at": at, "error": words}));
+    let gaps: Vec<String> = store.facts_below(FEED_GAPS).await?;
+    Ok(json!({"days": days, "overdue": overdue, "feed_gaps_up_to": gaps, "error": error}))
+}
+
+/// Days of the ledger that are shown.
+const MOST_DAYS: usize = 10;
+/// EDGAR writes the index of a business day the same evening: a day still open so long after is worth a look.
+const OVERDUE: TimeDelta = TimeDelta::hours(36);
 
 /// A poll is late once it is missing for three of the longer intervals.
 fn overdue_after(settings: &Settings) -> TimeDelta {
@@ -146,6 +175,22 @@ fn describe(status: &Value) -> String {
         line("UNKNOWN", text(unknown));
     }
     line("requests", format!("{} today", status["requests_today"]));
+    let ledger = &status["ledger"];
+    if let Some(error) = ledger["error"].as_object() {
+        line("LEDGER", format!("at {}: {}", instant(&error["at"]), text(&error["error"])));
+    }
+    for day in ledger["feed_gaps_up_to"].as_array().into_iter().flatten() {
+        line("FEED GAP", format!("up to {}: closed when the indexes of its days are read", text(day)));
+    }
+    for day in ledger["overdue"].as_array().into_iter().flatten() {
+        line("NOT CLOSED", format!("{}: its index has not been read", text(day)));
+    }
+    for day in ledger["days"].as_array().into_iter().flatten().filter(|day| !day["reconciled_at"].is_null()) {
+        let lag = day["feed_lag_s"]["median"].as_i64().map(|lag| format!(", feed lag {lag} s")).unwrap_or_default();
+        let (listed, watched, missed) = (&day["listed"], &day["watched"], &day["missed"]);
+        let counts = format!("{listed} filings, {watched} watched, {missed} missed by the feed{lag}");
+        line("day", format!("{} {}: {counts}", text(&day["day"]), text(&day["state"])));
+    }
     let counts = status["filings"].as_object().into_iter().flatten().map(|(state, n)| format!("{n} {state}"));
     line("filings", counts.collect::<Vec<_>>().join(", "));
     for (label, key) in [("unread", "unread"), ("PARKED", "parked")] {

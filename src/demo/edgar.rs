@@ -1,6 +1,6 @@
 //! A loopback EDGAR: answers as the real one does, from memory. `demo` runs on it, and the tests script it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,12 +8,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode, header};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use chrono_tz::America::New_York;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use crate::edgar::daily_index::Quarter;
 use crate::edgar::ids::{AccessionNumber, Cik};
 
 /// EDGAR's feed ends here: what lies deeper is answered with 503.
@@ -37,6 +39,25 @@ pub struct Archive {
     pub lines: Vec<FeedLine>,
     /// Files by path, from the slash on.
     pub files: HashMap<String, Vec<u8>>,
+    /// What the indexes hold, in the order of filing.
+    pub filed: Vec<Filed>,
+    /// The days that have an index: when it was written, in EDGAR's words, and its size in bytes.
+    pub listed: BTreeMap<NaiveDate, (String, usize)>,
+}
+
+/// A row of the indexes: one filing by one of its filers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filed {
+    /// `8-K` ...
+    pub form: String,
+    /// The filer.
+    pub cik: Cik,
+    /// Its name.
+    pub name: String,
+    /// The submission.
+    pub accession: AccessionNumber,
+    /// The date it bears.
+    pub filing_date: NaiveDate,
 }
 
 impl Archive {
@@ -54,6 +75,33 @@ impl Archive {
         }
     }
 
+    /// Writes the index of a day as of now, and lists it in its quarter's folder as written at an Eastern time.
+    pub fn write_index(&mut self, day: NaiveDate, written_at: NaiveDateTime) {
+        let rows = self.filed.iter().filter(|row| row.filing_date == day);
+        let body = master_index(rows, "%Y%m%d");
+        let Quarter { year, number } = Quarter::of(day);
+        let folder = format!("/Archives/edgar/daily-index/{year}/QTR{number}");
+        self.listed.insert(day, (written_at.format("%m/%d/%Y %I:%M:%S %p").to_string(), body.len()));
+        self.files.insert(format!("{folder}/master.{}.idx", day.format("%Y%m%d")), body.into_bytes());
+        let listed = self.listed.iter().filter(|(listed, _)| Quarter::of(**listed) == Quarter::of(day));
+        let items: Vec<serde_json::Value> = listed
+            .map(|(day, (modified, size))| {
+                let name = format!("master.{}.idx", day.format("%Y%m%d"));
+                json!({"last-modified": modified, "name": name, "type": "file", "href": name, "size": format!("{size} B")})
+            })
+            .collect();
+        let listing = json!({"directory": {"item": items, "name": folder, "parent-dir": "../"}});
+        self.files.insert(format!("{folder}/index.json"), listing.to_string().into_bytes());
+    }
+
+    /// Writes the index of a whole quarter.
+    pub fn write_full_index(&mut self, quarter: Quarter) {
+        let rows = self.filed.iter().filter(|row| Quarter::of(row.filing_date) == quarter);
+        let body = master_index(rows, "%Y-%m-%d");
+        let path = format!("/Archives/edgar/full-index/{}/QTR{}/master.idx", quarter.year, quarter.number);
+        self.files.insert(path, body.into_bytes());
+    }
+
     /// A page of the feed: `count` lines from `start` on whose form begins with `prefix`; `None` past its depth.
     pub fn feed_page(&self, prefix: &str, start: usize, count: usize) -> Option<String> {
         if start >= FEED_DEPTH {
@@ -66,6 +114,21 @@ impl Archive {
              <title>Latest Filings</title>\n{entries}</feed>\n"
         ))
     }
+}
+
+fn master_index<'a>(rows: impl Iterator<Item = &'a Filed>, date: &str) -> String {
+    let lines: String = rows
+        .map(|row| {
+            let Filed { form, cik, name, accession, filing_date } = row;
+            let (number, day) = (cik.number(), filing_date.format(date));
+            format!("{number}|{name}|{form}|{day}|edgar/data/{number}/{accession}.txt\n")
+        })
+        .collect();
+    format!(
+        "Description:           Daily Index of EDGAR Dissemination Feed\nComments:              webmaster@sec.gov\n \n\n\
+         CIK|Company Name|Form Type|Date Filed|File Name\n{}\n{lines}",
+        "-".repeat(80)
+    )
 }
 
 /// The facts of one feed entry.

@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use url::Url;
 
+use super::daily_index::{IndexFile, IndexRow, ListedDay, Quarter, parse_listing, parse_master};
 use super::feed::{FeedPage, parse_feed};
 use super::filing::{Document, Filing, FilingReader, MAX_DOCUMENT_BYTES};
 use super::ids::{AccessionNumber, Cik, DocumentType};
 use super::index_page::{IndexPage, IndexedDocument, parse_index_page};
-use super::pace::{Grant, Pace, RequestBudget};
+use super::pace::{Grant, Pace, Priority, RequestBudget};
 use super::refusal::{Refusal, read_refusal};
 use super::retry::{BLOCK_PAUSE, parse_retry_after};
 use super::submissions::{Company, parse_submissions};
@@ -99,6 +100,8 @@ pub struct ClientSettings {
     pub user_agent: String,
     /// How fast to ask.
     pub pace: Pace,
+    /// Who goes first where others share the budget.
+    pub priority: Priority,
 }
 
 /// The client.
@@ -196,6 +199,60 @@ impl EdgarClient {
             Ok(Err(error)) => Err(unexpected(error.to_string())),
             Err(error) => Err(unexpected(format!("the parser stopped: {error}"))),
         }
+    }
+
+    /// The days of a quarter that have a daily index. A folder that is not there yet lists none.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn listed_days(&self, quarter: Quarter) -> Result<Vec<ListedDay>, FetchError> {
+        let Quarter { year, number } = quarter;
+        let what = format!("list of daily indexes of {year} Q{number}");
+        let url = self.www_url(&format!("Archives/edgar/daily-index/{year}/QTR{number}/index.json"));
+        let body = match self.get_small(&what, &self.www, url).await {
+            Err(FetchError { failure: FetchFailure::NotPublished, .. }) => return Ok(Vec::new()),
+            body => body?,
+        };
+        parse_listing(&body).map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+    }
+
+    /// The index of one day, as far as its rows are wanted.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn daily_index(
+        &self,
+        day: NaiveDate,
+        is_wanted: impl Fn(&IndexRow) -> bool,
+    ) -> Result<IndexFile, FetchError> {
+        let Quarter { year, number } = Quarter::of(day);
+        let path = format!("Archives/edgar/daily-index/{year}/QTR{number}/master.{}.idx", day.format("%Y%m%d"));
+        self.index_file(format!("daily index of {day}"), &path, is_wanted).await
+    }
+
+    /// The index of a quarter, as far as its rows are wanted.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn full_index(
+        &self,
+        quarter: Quarter,
+        is_wanted: impl Fn(&IndexRow) -> bool,
+    ) -> Result<IndexFile, FetchError> {
+        let Quarter { year, number } = quarter;
+        let path = format!("Archives/edgar/full-index/{year}/QTR{number}/master.idx");
+        self.index_file(format!("index of {year} Q{number}"), &path, is_wanted).await
+    }
+
+    async fn index_file(
+        &self,
+        what: String,
+        path: &str,
+        is_wanted: impl Fn(&IndexRow) -> bool,
+    ) -> Result<IndexFile, FetchError> {
+        let body = self.get_small(&what, &self.www, self.www_url(path)).await?;
+        parse_master(&body, is_wanted)
+            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
     }
 
     /// The filing's index page.
@@ -302,17 +359,20 @@ impl EdgarClient {
     }
 
     async fn take_token(&self) -> Result<(), FetchFailure> {
-        let user_agent = &self.settings.user_agent;
-        let grant = self.budget.reserve(self.settings.pace, user_agent, self.clock.now()).await;
-        match grant.map_err(FetchFailure::Budget)? {
-            Grant::Go(wait) => {
-                if !wait.is_zero() {
-                    self.clock.sleep(wait).await;
+        let ClientSettings { user_agent, pace, priority, .. } = &self.settings;
+        loop {
+            let grant = self.budget.reserve(*pace, *priority, user_agent, self.clock.now()).await;
+            match grant.map_err(FetchFailure::Budget)? {
+                Grant::Go(wait) => {
+                    if !wait.is_zero() {
+                        self.clock.sleep(wait).await;
+                    }
+                    return Ok(());
                 }
-                Ok(())
+                Grant::AskAgain(wait) => self.clock.sleep(wait).await,
+                Grant::Blocked { until, reason } => return Err(FetchFailure::Blocked { until, reason }),
+                Grant::UserAgentRefused => return Err(FetchFailure::UserAgentRefused(user_agent.clone())),
             }
-            Grant::Blocked { until, reason } => Err(FetchFailure::Blocked { until, reason }),
-            Grant::UserAgentRefused => Err(FetchFailure::UserAgentRefused(user_agent.clone())),
         }
     }
 

@@ -1,6 +1,7 @@
 //! All that knows EDGAR. Only [`client`] does I/O; the rest takes bytes and values and returns values.
 
 pub mod client;
+pub mod daily_index;
 pub mod eastern;
 pub mod feed;
 pub mod filing;

@@ -49,11 +49,23 @@ impl Pace {
     }
 }
 
+/// Who goes first where several share one budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// What is new: a token is taken at once, and used in its turn.
+    #[default]
+    Live,
+    /// What is past: a token is taken only while nobody waits for one, so that new things wait for one request at most.
+    Backfill,
+}
+
 /// The answer to a request for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Grant {
     /// Go ahead after waiting so long. The token is taken, whether it is used or not.
     Go(Duration),
+    /// Others go first: no token was taken, ask again after waiting so long.
+    AskAgain(Duration),
     /// Nobody asks until then.
     Blocked {
         /// When asking may begin again.
@@ -71,7 +83,13 @@ pub type BudgetFuture<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + 
 /// The shared state behind the pace.
 pub trait RequestBudget: Send + Sync {
     /// Takes one token.
-    fn reserve<'a>(&'a self, pace: Pace, user_agent: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, Grant>;
+    fn reserve<'a>(
+        &'a self,
+        pace: Pace,
+        priority: Priority,
+        user_agent: &'a str,
+        now: DateTime<Utc>,
+    ) -> BudgetFuture<'a, Grant>;
 
     /// Stops all asking until `until`.
     fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, ()>;

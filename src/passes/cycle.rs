@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use tokio::sync::Notify;
 
-use super::{DeliverSummary, PassError, PollSummary, ReadSummary, Watcher};
+use super::{DeliverSummary, LedgerSummary, PassError, PollSummary, ReadSummary, Watcher};
 
 /// The fact that notes the last good walk over the feed; its value is the summary.
 pub const LAST_POLL: &str = "last_poll";
@@ -13,6 +13,9 @@ pub const LAST_POLL_ERROR: &str = "last_poll_error";
 
 /// The fact that notes how old the newest entry of the feed was, in seconds.
 pub const FEED_LAG: &str = "feed_lag_s";
+
+/// The fact that notes why days could not be reconciled; absent while they can.
+pub const LEDGER_ERROR: &str = "ledger_error";
 
 const USER_AGENT_MATTER: &str = "user_agent";
 
@@ -59,6 +62,31 @@ impl Watcher {
             }
         }
         polled
+    }
+
+    /// [`Self::ledger_pass`], noted and summed up.
+    ///
+    /// # Errors
+    /// Those of the pass.
+    pub async fn reconcile(&self) -> Result<LedgerSummary, PassError> {
+        let reconciled = self.ledger_pass().await;
+        let now = self.clock.now();
+        match &reconciled {
+            Ok(summary) => {
+                self.store.clear_fact(LEDGER_ERROR).await?;
+                if summary.n_days > 0 {
+                    tracing::info!(
+                        "ledger pass: {} days reconciled, {} missed by the feed, {} to read",
+                        summary.n_days,
+                        summary.n_missed,
+                        summary.n_found
+                    );
+                }
+            }
+            Err(PassError::Store(_)) => {}
+            Err(error) => self.store.set_fact(LEDGER_ERROR, &error.to_string(), now).await?,
+        }
+        reconciled
     }
 
     /// [`Self::read_pass`], summed up.
@@ -113,9 +141,12 @@ impl Watcher {
     /// The first failure, once all passes are done.
     pub async fn cycle(&self, since: Option<NaiveDate>) -> Result<(), PassError> {
         let polled = self.poll(since).await;
+        // Before reading, so that what was missed is told in its turn.
+        let reconciled = if polled.is_ok() { self.reconcile().await.map(drop) } else { Ok(()) };
         let read = self.read(None).await;
         let delivered = self.deliver().await;
         let summary = polled?;
+        reconciled?;
         read?;
         let delivered = delivered?;
         if let Some(unknown) = summary.unknown_tickers.first() {

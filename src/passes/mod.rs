@@ -5,6 +5,7 @@
 mod consequences;
 mod cycle;
 mod deliver;
+mod ledger;
 mod poll;
 mod read;
 mod watchlist;
@@ -15,12 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure};
-use crate::edgar::pace::RequestBudget;
+use crate::edgar::pace::{Priority, RequestBudget};
 use crate::store::Store;
 
-pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR};
+pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 pub use deliver::{DeliverSummary, set_aside_fact, write_notice};
-pub use poll::PollSummary;
+pub use ledger::LedgerSummary;
+pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
 pub use watchlist::{Watchlist, describe_unknown};
 
@@ -72,7 +74,21 @@ impl Watcher {
         budget: Arc<dyn RequestBudget>,
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
-        let client = client_for(&settings, budget, clock.clone())?;
+        Self::with_priority(settings, store, budget, Priority::Live, clock)
+    }
+
+    /// The same for what is past: it gives way to whoever looks for what is new.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn with_priority(
+        settings: Arc<Settings>,
+        store: Store,
+        budget: Arc<dyn RequestBudget>,
+        priority: Priority,
+        clock: SharedClock,
+    ) -> anyhow::Result<Self> {
+        let client = client_for(&settings, budget, priority, clock.clone())?;
         Ok(Self { settings, store, client, clock, stopping: AtomicBool::new(false) })
     }
 
@@ -93,6 +109,7 @@ impl Watcher {
 pub fn client_for(
     settings: &Settings,
     budget: Arc<dyn RequestBudget>,
+    priority: Priority,
     clock: SharedClock,
 ) -> anyhow::Result<EdgarClient> {
     let client = ClientSettings {
@@ -100,6 +117,7 @@ pub fn client_for(
         data_url: settings.data_url.clone(),
         user_agent: settings.user_agent.clone(),
         pace: settings.pace,
+        priority,
     };
     EdgarClient::new(client, budget, clock)
 }

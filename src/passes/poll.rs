@@ -15,7 +15,7 @@ use crate::edgar::eastern::{eastern_date, filings_dated_from, is_morning, is_ope
 use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
-use crate::store::{FeedQueryState, FilingState, NewFiling, Watched};
+use crate::store::{FeedQueryState, FilingState, NewFiling, Source, Watched};
 
 /// What a walk over the feed did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +53,9 @@ impl Watcher {
     pub async fn poll_pass(&self, since: Option<NaiveDate>) -> Result<PollSummary, PassError> {
         let watchlist = self.resolve_watchlist().await?;
         let now = self.clock.now();
-        let mut watched = self.store.sync_watched(&watchlist.keys(), eastern_date(now)).await?;
+        let mut watched = self.store.sync_watched(&watchlist.keys(), now).await?;
         if let Some(since) = since {
-            self.store.watch_since(since, &feed_prefixes(&self.settings.watch.forms)).await?;
+            self.store.watch_since(since, &feed_prefixes(&self.settings.watch.forms), now).await?;
             watched = self.store.watched().await?;
         }
         let mut summary = PollSummary { unknown_tickers: watchlist.unknown.clone(), ..PollSummary::default() };
@@ -82,6 +82,14 @@ impl Watcher {
         }
         Ok(summary)
     }
+}
+
+/// The facts that name the day a query's feed reached back to when it did not join up with what was known: what lies
+/// before is for the indexes to show.
+pub const FEED_GAPS: &str = "feed_gap:";
+
+fn gap_fact(prefix: &str) -> String {
+    format!("{FEED_GAPS}{prefix}")
 }
 
 /// How a walk over one query ended.
@@ -129,10 +137,16 @@ impl Walk<'_> {
             tracing::warn!("the feed reaches back to {back_to}: what was filed from {since} until then is not covered");
         }
         let is_whole = !matches!(end, End::Broken(_));
+        let ran_out = matches!(end, End::OutOfFeed { .. }) && aim.must_join;
         let failure = remember(&mut state, &aim, end, began_at, oldest);
         let filings: Vec<NewFiling> = seen.into_values().collect();
         summary.n_recorded += filings.len();
         summary.n_found += store.record_pass(self.prefix, &state, &filings, is_whole).await?;
+        if let Some(oldest) = oldest.filter(|_| ran_out && state.gap_since.is_none()) {
+            let day = eastern_date(oldest);
+            tracing::warn!("the feed reaches back to {} only: the indexes close the gap", print_eastern(oldest));
+            store.set_fact(&gap_fact(self.prefix), &day.to_string(), began_at).await?;
+        }
         match failure {
             Some(error) => Err(error.into()),
             None => Ok(()),
@@ -273,8 +287,9 @@ impl Walk<'_> {
         let seen_at = self.watcher.clock.now();
         let mut all_known = !wanted.is_empty();
         for entry in wanted {
-            let before = known.get(&entry.accession);
-            all_known &= before.is_some_and(|before| before.seen_at < aim.known_before);
+            // What only an index has shown says nothing of the feed.
+            let before = known.get(&entry.accession).filter(|before| before.feed_at.is_some());
+            all_known &= before.is_some_and(|before| before.feed_at.is_some_and(|at| at < aim.known_before));
             if before.is_some_and(|before| before.ciks.contains(&entry.filer.cik)) {
                 continue;
             }
@@ -285,6 +300,7 @@ impl Walk<'_> {
                 filing_date: entry.filing_date,
                 accepted_at: entry.accepted_at,
                 seen_at,
+                source: Source::Feed,
                 items: entry.items.clone(),
                 state: FilingState::NotWatched,
             });
@@ -373,11 +389,6 @@ fn remember(
             let confirmed = state.gap_since.is_some_and(|gap| aim.known_before <= gap && began_at - gap >= patience)
                 && state.deep_end.is_some_and(|before| start >= before);
             if confirmed {
-                if aim.must_join {
-                    tracing::warn!(
-                        "the feed ends at entry {start} without joining what was known: filings may lie in between"
-                    );
-                }
                 state.gap_since = None;
                 state.deep_end = None;
             } else {

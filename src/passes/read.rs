@@ -1,6 +1,8 @@
 //! Reads what is due: fetches each filing, reads it on a blocking thread, and commits it with all that follows.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
@@ -10,10 +12,10 @@ use tokio::sync::Notify;
 use super::consequences::{alert_row, consequences, notices};
 use super::{PassError, Watcher, Watchlist};
 use crate::alert::{Alert, AlertDocument, Asked, Purpose, alert_id, recipients};
-use crate::classify::CLASSIFIER_VERSION;
+use crate::classify::{CLASSIFIER_VERSION, EventStatus};
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
 use crate::edgar::feed::Filer;
-use crate::edgar::filing::Filing;
+use crate::edgar::filing::{Filing, FilingHeader};
 use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
 use crate::linking::links_to_tell;
@@ -44,6 +46,11 @@ const BATCH: usize = 64;
 const UNREADABLE_AFTER: TimeDelta = TimeDelta::minutes(15);
 /// Tries of a filing on which the reader itself fails: it would fail the same way every time.
 const MAX_READER_FAILURES: u32 = 3;
+/// What a reader is told of a filing that comes late.
+const NOT_IN_FEED: &str =
+    "EDGAR's live feed did not show this filing: it was found in the index of its day, and comes late";
+/// How long a filing that reports news waits for those accepted before it.
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
 /// Tries of a file that ends within a document, before what there is of it is read.
 const MAX_CUT_TRIES: u32 = 5;
 
@@ -66,6 +73,55 @@ enum ReadFailure {
     Reader(String),
 }
 
+/// The filings in work, by their place in the order of acceptance.
+#[derive(Default)]
+struct Turns {
+    in_work: Mutex<BTreeSet<usize>>,
+    ended: Notify,
+}
+
+/// A filing's place among those in work: what it reports is told after what came before it, unless that takes too long.
+/// It ends when dropped.
+struct Turn {
+    place: usize,
+    turns: Arc<Turns>,
+}
+
+impl Turn {
+    fn begin(turns: &Arc<Turns>, place: usize) -> Self {
+        turns.lock().insert(place);
+        Self { place, turns: turns.clone() }
+    }
+
+    async fn come(&self) {
+        let before = async {
+            loop {
+                let ended = self.turns.ended.notified();
+                if self.turns.lock().first().is_none_or(|first| *first >= self.place) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        // A limit on the network, so it runs on the network's clock: one that takes too long holds up no other.
+        let _ = tokio::time::timeout(TURN_PATIENCE, before).await;
+    }
+}
+
+impl Turns {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        // A set of numbers is whole whoever panicked.
+        self.in_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.lock().remove(&self.place);
+        self.turns.ended.notify_waiters();
+    }
+}
+
 impl Watcher {
     /// Reads every filing that is due. With `wake`, filings that become due meanwhile are taken up when it is
     /// notified: one that takes long holds up no other.
@@ -81,9 +137,11 @@ impl Watcher {
             return Ok(summary);
         }
         let watchlist = &self.resolve_watchlist().await?;
+        self.look_up_acceptance().await?;
         let mut tried: HashSet<AccessionNumber> = HashSet::new();
         let mut begun: Vec<AccessionNumber> = Vec::new();
         let mut in_work = FuturesUnordered::new();
+        let turns = Arc::new(Turns::default());
         let mut stopped = None;
         let mut may_be_more = true;
         loop {
@@ -102,7 +160,8 @@ impl Watcher {
                             break;
                         }
                         begun.push(queued.accession);
-                        in_work.push(async move { self.read_queued(watchlist, &queued).await });
+                        let turn = Turn::begin(&turns, tried.len() + begun.len());
+                        in_work.push(async move { self.read_queued(watchlist, &queued, turn).await });
                     }
                     tried.extend(begun.drain(..));
                     continue;
@@ -131,7 +190,38 @@ impl Watcher {
         }
     }
 
-    async fn read_queued(&self, watchlist: &Watchlist, queued: &QueuedFiling) -> anyhow::Result<Outcome> {
+    /// Asks the index page of each filing that only an index has shown when it was accepted: what is told is told in that
+    /// order. Where the page does not say, the day has to do.
+    async fn look_up_acceptance(&self) -> Result<(), PassError> {
+        loop {
+            let due = self.store.due_without_acceptance(self.clock.now(), BATCH).await?;
+            if due.is_empty() || self.is_stopping() {
+                return Ok(());
+            }
+            // Each asks and notes by itself: a future that is not polled may hold a connection to the store.
+            let noted: Vec<Result<(), PassError>> = futures_util::stream::iter(due)
+                .map(|queued| async move { self.look_up_one(&queued).await })
+                .buffer_unordered(CONCURRENT)
+                .collect()
+                .await;
+            noted.into_iter().collect::<Result<(), PassError>>()?;
+        }
+    }
+
+    async fn look_up_one(&self, queued: &QueuedFiling) -> Result<(), PassError> {
+        let accession = queued.accession;
+        let header = match self.client.index_page(filing_cik(queued), accession).await {
+            Ok(page) => page.header,
+            Err(FetchError { failure: FetchFailure::NotPublished | FetchFailure::Unexpected(_), .. }) => {
+                FilingHeader::default()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.store.set_acceptance(accession, header.accepted_at, &header.items).await?;
+        Ok(())
+    }
+
+    async fn read_queued(&self, watchlist: &Watchlist, queued: &QueuedFiling, turn: Turn) -> anyhow::Result<Outcome> {
         let now = self.clock.now();
         self.store.begin_try(queued.accession, now + next_delay(queued.attempts, fastrand::u64(..))).await?;
         let read = match self.fetch_filing(queued).await {
@@ -139,7 +229,12 @@ impl Watcher {
             Err(error) => Err(ReadFailure::Fetch(error)),
         };
         match read {
-            Ok(reading) => self.commit_reading(watchlist, queued, &reading).await,
+            Ok(reading) => {
+                if reading.events.iter().any(|event| event.status == EventStatus::New) {
+                    turn.come().await;
+                }
+                self.commit_reading(watchlist, queued, &reading).await
+            }
             Err(failure) => self.handle_failure(queued, failure).await,
         }
     }
@@ -268,6 +363,9 @@ impl Watcher {
         let mut alert = self.bare_alert(watchlist, queued, Purpose::Reading, read_at);
         alert.events.clone_from(&reading.events);
         alert.caveats.clone_from(&reading.caveats);
+        if !queued.in_feed {
+            alert.caveats.push(NOT_IN_FEED.to_owned());
+        }
         if alert.items.is_empty() {
             alert.items.clone_from(&reading.header.items);
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Store, from_micros, to_micros};
 use crate::edgar::eastern::eastern_date;
-use crate::edgar::pace::{BudgetFuture, Grant, Pace, RequestBudget};
+use crate::edgar::pace::{BudgetFuture, Grant, Pace, Priority, RequestBudget};
 
 /// What the budget looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +33,21 @@ fn is_blocked(until_micros: i64, now: DateTime<Utc>) -> bool {
 impl RequestBudget for Store {
     /// The bucket is kept as the instant at which it is full again (the generic cell rate algorithm): a token
     /// moves it on by one interval, and may be used as soon as it lies no further ahead than the burst allows.
-    fn reserve<'a>(&'a self, pace: Pace, user_agent: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, Grant> {
+    /// What is past takes a token only if it may be used at once; a statement that changes nothing says so.
+    fn reserve<'a>(
+        &'a self,
+        pace: Pace,
+        priority: Priority,
+        user_agent: &'a str,
+        now: DateTime<Utc>,
+    ) -> BudgetFuture<'a, Grant> {
         Box::pin(async move {
-            let row: (i64, i64, String, String) = sqlx::query_as(
+            // A bucket that is full later than this has others waiting; the one at work fills one request's time.
+            let latest = match priority {
+                Priority::Live => i64::MAX,
+                Priority::Backfill => to_micros(now),
+            };
+            let row: Option<(i64, i64, String, String)> = sqlx::query_as(
                 "UPDATE request_budget SET
                     next_free_at = CASE
                         WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN next_free_at
@@ -48,7 +60,8 @@ impl RequestBudget for Store {
                     day = CASE
                         WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN day
                         ELSE $5 END
-                 WHERE id = 1
+                 WHERE id = 1 AND (next_free_at <= $7 OR next_free_at > $3 OR refused_user_agent = $2
+                     OR (blocked_until > $1 AND blocked_until < $6))
                  RETURNING next_free_at, blocked_until, block_reason, refused_user_agent",
             )
             .bind(to_micros(now))
@@ -57,9 +70,11 @@ impl RequestBudget for Store {
             .bind(pace.interval().num_microseconds().unwrap_or(0))
             .bind(eastern_date(now).to_string())
             .bind(to_micros(now + LONGEST_BLOCK))
-            .fetch_one(&self.pool)
+            .bind(latest)
+            .fetch_optional(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "reserve a request"))?;
+            let Some(row) = row else { return self.wait_for_room(now).await };
             let (next_free_at, blocked_until, block_reason, refused) = row;
             if refused == user_agent {
                 return Ok(Grant::UserAgentRefused);
@@ -103,6 +118,16 @@ impl RequestBudget for Store {
 }
 
 impl Store {
+    /// How long until nobody waits for a token.
+    async fn wait_for_room(&self, now: DateTime<Utc>) -> anyhow::Result<Grant> {
+        let (next_free_at,): (i64,) = sqlx::query_as("SELECT next_free_at FROM request_budget WHERE id = 1")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the request budget"))?;
+        let wait = (from_micros(next_free_at) - now).to_std().unwrap_or_default();
+        Ok(Grant::AskAgain(wait.max(Duration::from_millis(1))))
+    }
+
     /// What the budget looks like now.
     ///
     /// # Errors

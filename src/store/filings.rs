@@ -50,7 +50,16 @@ impl fmt::Display for FilingState {
     }
 }
 
-/// A filing as a pass over the feed saw it.
+/// Where a filing was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The live feed.
+    Feed,
+    /// A daily or quarterly index, which tells the day of a filing and no more.
+    Index,
+}
+
+/// A filing as a source showed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewFiling {
     /// The submission.
@@ -61,10 +70,12 @@ pub struct NewFiling {
     pub filers: Vec<Filer>,
     /// The date EDGAR gives it.
     pub filing_date: NaiveDate,
-    /// When EDGAR accepted it.
+    /// When EDGAR accepted it; by an index, no more than a moment of its day.
     pub accepted_at: DateTime<Utc>,
     /// When its page was read.
     pub seen_at: DateTime<Utc>,
+    /// Which page that was.
+    pub source: Source,
     /// 8-K items.
     pub items: Vec<ItemNumber>,
     /// What is to become of it.
@@ -74,8 +85,8 @@ pub struct NewFiling {
 /// What the store knew of an accession before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownFiling {
-    /// When it was first seen.
-    pub seen_at: DateTime<Utc>,
+    /// When the feed first showed it; `None` while only an index has.
+    pub feed_at: Option<DateTime<Utc>>,
     /// The filers recorded for it.
     pub ciks: HashSet<Cik>,
 }
@@ -93,6 +104,10 @@ pub struct QueuedFiling {
     pub filing_date: NaiveDate,
     /// When EDGAR accepted it.
     pub accepted_at: DateTime<Utc>,
+    /// False while `accepted_at` is only a moment of the day that an index gives.
+    pub accepted_known: bool,
+    /// The feed has shown it; if not, an index has.
+    pub in_feed: bool,
     /// When it was first seen.
     pub seen_at: DateTime<Utc>,
     /// 8-K items from the feed.
@@ -157,7 +172,8 @@ pub struct FilingSummary {
 }
 
 /// One row for each of a filing's filers, as the queue is read.
-type QueueRow = (i64, String, String, i64, i64, String, i64, Option<i64>, Option<i64>, Option<String>);
+type QueueRow =
+    (i64, String, String, i64, i64, String, i64, Option<i64>, i64, Option<i64>, Option<i64>, Option<String>);
 
 /// Accessions looked up in one statement: a page of the feed.
 const LOOKUP: usize = 100;
@@ -174,7 +190,7 @@ impl Store {
         // Every call has the same text, so that the statement is prepared once.
         let placeholders: Vec<String> = (1..=LOOKUP).map(|n| format!("${n}")).collect();
         let statement = format!(
-            "SELECT filings.accession, filings.seen_at, filers.cik FROM filings
+            "SELECT filings.accession, filings.feed_at, filers.cik FROM filings
              LEFT JOIN filers ON filers.accession = filings.accession
              WHERE filings.accession IN ({})",
             placeholders.join(", ")
@@ -185,12 +201,12 @@ impl Store {
             let keys = chunk.iter().map(|accession| accession.as_i64()).chain(padding);
             // Only numbered placeholders were put together above.
             let query = keys.fold(sqlx::query_as(AssertSqlSafe(statement.clone())), sqlx::query::QueryAs::bind);
-            let rows: Vec<(i64, i64, Option<i64>)> =
+            let rows: Vec<(i64, Option<i64>, Option<i64>)> =
                 query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "look up filings"))?;
-            for (accession, seen_at, cik) in rows {
+            for (accession, feed_at, cik) in rows {
                 let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
                 let filing = known.entry(accession).or_default();
-                filing.seen_at = from_micros(seen_at);
+                filing.feed_at = feed_at.map(from_micros);
                 filing.ciks.extend(cik.and_then(Cik::from_i64));
             }
         }
@@ -225,11 +241,18 @@ impl Store {
     }
 
     /// Whether the filing is now to be read and was not before.
-    async fn insert_filing(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<bool> {
+    pub(super) async fn insert_filing(
+        &self,
+        connection: &mut AnyConnection,
+        filing: &NewFiling,
+    ) -> anyhow::Result<bool> {
         let next_try_at = (filing.state == FilingState::Found).then(|| to_micros(filing.seen_at));
+        let by_feed = filing.source == Source::Feed;
         let inserted = sqlx::query(
-            "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (accession) DO NOTHING",
+            "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at,
+                                  accepted_known, feed_at, index_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $9 = 1 THEN $5 END, CASE WHEN $9 = 0 THEN $5 END)
+             ON CONFLICT (accession) DO NOTHING",
         )
         .bind(filing.accession.as_i64())
         .bind(filing.form.as_str().to_owned())
@@ -239,16 +262,64 @@ impl Store {
         .bind(join_items(&filing.items))
         .bind(filing.state.as_str().to_owned())
         .bind(next_try_at)
+        .bind(i64::from(by_feed))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "record a filing"))?
         .rows_affected()
             > 0;
+        if !inserted && by_feed {
+            self.note_in_feed(connection, filing).await?;
+        }
         let filer_added = self.insert_filers(connection, filing.accession, &filing.filers).await?;
         if inserted || !filer_added || filing.state != FilingState::Found {
             return Ok(inserted && filing.state == FilingState::Found);
         }
         self.requeue(connection, filing.accession, filing.seen_at).await
+    }
+
+    /// What the feed tells of a filing that another source had shown first.
+    async fn note_in_feed(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET feed_at = COALESCE(feed_at, $2),
+                    accepted_at = CASE WHEN accepted_known = 0 THEN $3 ELSE accepted_at END,
+                    items = CASE WHEN items = '' THEN $4 ELSE items END,
+                    accepted_known = 1
+             WHERE accession = $1",
+        )
+        .bind(filing.accession.as_i64())
+        .bind(to_micros(filing.seen_at))
+        .bind(to_micros(filing.accepted_at))
+        .bind(join_items(&filing.items))
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "note a sighting"))?;
+        Ok(())
+    }
+
+    /// Notes when EDGAR accepted a filing that only an index had shown, and its items. With `None` nobody could tell, and
+    /// the day stands for it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn set_acceptance(
+        &self,
+        accession: AccessionNumber,
+        accepted_at: Option<DateTime<Utc>>,
+        items: &[ItemNumber],
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE filings SET accepted_at = COALESCE($2, accepted_at), accepted_known = 1,
+                    items = CASE WHEN items = '' THEN $3 ELSE items END
+             WHERE accession = $1 AND accepted_known = 0",
+        )
+        .bind(accession.as_i64())
+        .bind(accepted_at.map(to_micros))
+        .bind(join_items(items))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "note an acceptance time"))?;
+        Ok(())
     }
 
     /// Whether one of them was not recorded before.
@@ -338,7 +409,7 @@ impl Store {
     pub async fn due_filings(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
         self.queued(
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
-                    due.refused_since, filers.cik, filers.name
+                    due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
              FROM (SELECT * FROM filings WHERE state = 'found' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
                    ORDER BY accepted_at, accession LIMIT $2) AS due
              LEFT JOIN filers ON filers.accession = due.accession
@@ -357,7 +428,7 @@ impl Store {
     pub async fn unread_listing_notices(&self, before: DateTime<Utc>) -> anyhow::Result<Vec<QueuedFiling>> {
         self.queued(
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
-                    due.refused_since, filers.cik, filers.name
+                    due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
              FROM (SELECT * FROM filings WHERE state IN ('found', 'parked') AND seen_at <= $1 AND told_unreadable = 0
                      AND ',' || items || ',' LIKE '%,3.01,%'
                    ORDER BY accepted_at, accession LIMIT $2) AS due
@@ -383,7 +454,21 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "read the queue of filings"))?;
         let mut queue: Vec<QueuedFiling> = Vec::new();
-        for (accession, form, filing_date, accepted_at, seen_at, items, attempts, refused_since, cik, name) in rows {
+        for row in rows {
+            let (
+                accession,
+                form,
+                filing_date,
+                accepted_at,
+                seen_at,
+                items,
+                attempts,
+                refused,
+                known,
+                feed_at,
+                cik,
+                name,
+            ) = row;
             let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
             let filer = cik.and_then(Cik::from_i64).map(|cik| Filer { cik, name: name.unwrap_or_default() });
             if let Some(last) = queue.last_mut().filter(|last| last.accession == accession) {
@@ -399,10 +484,30 @@ impl Store {
                 seen_at: from_micros(seen_at),
                 items: items.split(',').filter_map(ItemNumber::new).collect(),
                 attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                refused_since: refused_since.map(from_micros),
+                refused_since: refused.map(from_micros),
+                accepted_known: known != 0,
+                in_feed: feed_at.is_some(),
             });
         }
         Ok(queue)
+    }
+
+    /// Queued filings of which only the day is known, due by now.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn due_without_acceptance(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
+        self.queued(
+            "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
+                    due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
+             FROM (SELECT * FROM filings WHERE state = 'found' AND accepted_known = 0 AND next_try_at <= $1
+                   ORDER BY filing_date, accession LIMIT $2) AS due
+             LEFT JOIN filers ON filers.accession = due.accession
+             ORDER BY due.filing_date, due.accession, filers.cik",
+            now,
+            limit,
+        )
+        .await
     }
 
     /// When the next queued filing is due, if any is queued.

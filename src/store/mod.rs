@@ -7,6 +7,7 @@ mod budget;
 mod facts;
 mod feed_queries;
 mod filings;
+mod ledger;
 mod letters;
 mod outbox;
 mod watched;
@@ -23,7 +24,8 @@ use url::Url;
 
 pub use budget::BudgetState;
 pub use feed_queries::FeedQueryState;
-pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFiling, StoredDocument};
+pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFiling, Source, StoredDocument};
+pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay};
 pub use letters::Linked;
 pub use outbox::{
     AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, Released,

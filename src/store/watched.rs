@@ -3,6 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Store, to_micros};
+use crate::edgar::eastern::eastern_date;
 use crate::edgar::ids::Cik;
 
 /// A watched issuer, or all.
@@ -36,7 +37,8 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn sync_watched(&self, keys: &[String], today: NaiveDate) -> anyhow::Result<Vec<Watched>> {
+    pub async fn sync_watched(&self, keys: &[String], now: DateTime<Utc>) -> anyhow::Result<Vec<Watched>> {
+        let today = eastern_date(now);
         let mut transaction = self.begin_write().await?;
         let before: Vec<(String,)> = sqlx::query_as("SELECT key FROM watched")
             .fetch_all(&mut *transaction)
@@ -45,13 +47,16 @@ impl Store {
         let is_known = |key: &str| before.iter().any(|(known,)| known == key);
         for key in keys.iter().filter(|key| !is_known(key)) {
             for statement in [
-                "INSERT INTO watched (key, since_date)
-                 VALUES ($1, COALESCE((SELECT since_date FROM watched WHERE key = '*'), $2))",
-                "INSERT INTO baselines (key, prefix) SELECT $1, prefix FROM baselines WHERE key = '*' AND $2 = $2",
+                "INSERT INTO watched (key, since_date, added_at)
+                 VALUES ($1, COALESCE((SELECT since_date FROM watched WHERE key = '*'), $2),
+                         COALESCE((SELECT added_at FROM watched WHERE key = '*'), $3))",
+                "INSERT INTO baselines (key, prefix)
+                 SELECT $1, prefix FROM baselines WHERE key = '*' AND $2 = $2 AND $3 = $3",
             ] {
                 sqlx::query(statement)
                     .bind(key.clone())
                     .bind(today.to_string())
+                    .bind(to_micros(now))
                     .execute(&mut *transaction)
                     .await
                     .map_err(|error| self.failed(&error, "add a watched issuer"))?;
@@ -80,10 +85,11 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn watch_since(&self, since: NaiveDate, prefixes: &[String]) -> anyhow::Result<()> {
+    pub async fn watch_since(&self, since: NaiveDate, prefixes: &[String], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
-        sqlx::query("UPDATE watched SET since_date = $1 WHERE since_date > $1")
+        sqlx::query("UPDATE watched SET since_date = $1, added_at = $2 WHERE since_date > $1")
             .bind(since.to_string())
+            .bind(to_micros(now))
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "look back"))?;

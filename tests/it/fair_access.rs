@@ -9,6 +9,7 @@ use axum::http::{Response, StatusCode, header};
 use edgar_watch::clock::Clock;
 use edgar_watch::demo::edgar::{Archive, page, respond};
 use edgar_watch::edgar::client::PAGE_ENTRIES;
+use edgar_watch::edgar::pace::Priority;
 use edgar_watch::passes::PassError;
 
 use crate::support::filings::{TestFiling, archive};
@@ -39,6 +40,7 @@ async fn the_budget_is_one_for_all_processes_on_a_store() {
     let second = edgar_watch::passes::client_for(
         &desk.settings,
         Arc::new(desk.watcher.store.clone()),
+        Priority::Live,
         Arc::new(desk.clock.clone()),
     )
     .expect("a client");

@@ -9,7 +9,7 @@ use edgar_watch::demo::edgar::Archive;
 use edgar_watch::edgar::feed::Filer;
 use edgar_watch::edgar::ids::FormType;
 use edgar_watch::linking::{Link, Relation};
-use edgar_watch::store::{Consequences, FeedQueryState, FilingState, NewFiling, ReadFiling};
+use edgar_watch::store::{Consequences, FeedQueryState, FilingState, NewFiling, ReadFiling, Source};
 use mail_parser::Message;
 use serde_json::Value;
 
@@ -277,6 +277,7 @@ async fn record(desk: &Desk, filing: &TestFiling, events: Vec<ListingEvent>) {
         filing_date: filing.filing_date,
         accepted_at: filing.accepted_at,
         seen_at: filing.accepted_at,
+        source: Source::Feed,
         items: Vec::new(),
         state: FilingState::Found,
     };

@@ -19,6 +19,7 @@ mod delivery;
 
 // The binary itself: help, exit codes, output, signals.
 mod cli;
+mod completeness;
 
 // `evaluate`: what it prints, and when it fails.
 mod evaluate;

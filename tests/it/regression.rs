@@ -123,7 +123,7 @@ async fn an_outage_of_days_parks_nothing() {
     desk.edgar.change(|archive| filing.announce(archive));
     desk.watcher.cycle(None).await.expect("not published yet");
     desk.edgar.script(|asked, _| {
-        asked.target.starts_with("/Archives").then(|| page(StatusCode::BAD_GATEWAY, "down for the weekend"))
+        asked.target.starts_with("/Archives/edgar/data").then(|| page(StatusCode::BAD_GATEWAY, "down for the weekend"))
     });
     for _ in 0..3 {
         desk.clock.advance(Duration::from_secs(20 * 3600));

@@ -1,7 +1,7 @@
 //! Invented filings, as EDGAR would serve them.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use edgar_watch::demo::edgar::{Archive, EntryFacts, feed_line};
+use edgar_watch::demo::edgar::{Archive, EntryFacts, Filed, feed_line};
 use edgar_watch::edgar::eastern::{eastern, eastern_date};
 use edgar_watch::edgar::ids::{AccessionNumber, Cik};
 
@@ -104,7 +104,37 @@ impl TestFiling {
     /// Puts the filing in the feed and publishes its text.
     pub fn publish(&self, archive: &mut Archive) {
         self.announce(archive);
+        self.file(archive);
+    }
+
+    /// Publishes the filing for whoever knows of it, and for the index of its day: the feed does not show it.
+    pub fn file(&self, archive: &mut Archive) {
         archive.add_submission(self.cik(), self.accession(), self.submission().as_bytes());
+        for (cik, name) in [(self.cik, self.name)].into_iter().chain(self.co_filer) {
+            archive.filed.push(Filed {
+                form: self.form.to_owned(),
+                cik: Cik::from_number(cik).expect("a CIK"),
+                name: name.to_owned(),
+                accession: self.accession(),
+                filing_date: self.filing_date,
+            });
+        }
+    }
+
+    /// Publishes the filing's index page.
+    pub fn publish_index_page(&self, archive: &mut Archive) {
+        let (cik, accession) = (self.cik(), self.accession());
+        let accepted = eastern(self.accepted_at).format("%Y-%m-%d %H:%M:%S");
+        let page = format!(
+            "<div id=\"formName\"><strong>Form {form}</strong></div><div id=\"secNum\">SEC Accession No. {accession}</div>\n\
+             <div class=\"infoHead\">Filing Date</div>\n<div class=\"info\">{filed}</div>\n\
+             <div class=\"infoHead\">Accepted</div>\n<div class=\"info\">{accepted}</div>\n",
+            form = self.form,
+            filed = self.filing_date,
+        );
+        let path =
+            format!("/Archives/edgar/data/{}/{}/{accession}-index.htm", cik.number(), accession.without_dashes());
+        archive.files.insert(path, page.into_bytes());
     }
 }
 

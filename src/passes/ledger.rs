@@ -1,0 +1,299 @@
+//! The completeness ledger at work: each filing date is reconciled with EDGAR's index of the day, so that what the feed
+//! dropped, or showed while nobody looked, is found and read all the same.
+//!
+//! Whether a day has an index is decided by the folder's own list. A file that is missing answers the same on a holiday
+//! as before publication, so calendars only say when it is worth looking.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
+
+use super::{FEED_GAPS, PassError, Watcher, Watchlist};
+use crate::edgar::daily_index::{IndexRow, ListedDay, Quarter};
+use crate::edgar::eastern::{eastern_date, eastern_to_utc, is_edgar_business_day};
+use crate::edgar::feed::Filer;
+use crate::edgar::forms::feed_prefixes;
+use crate::edgar::ids::AccessionNumber;
+use crate::store::{DayCounts, DayIndex, DayState, FilingState, LedgerDay, NewFiling, Source, Watched};
+
+/// What reconciling did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerSummary {
+    /// Days reconciled.
+    pub n_days: usize,
+    /// Filings of watched issuers that the feed had not shown.
+    pub n_missed: usize,
+    /// Filings that joined the queue.
+    pub n_found: usize,
+}
+
+/// A day's index is looked for from here on; EDGAR writes most of them between 22:06 and 22:23 Eastern.
+const INDEX_WRITTEN: (u32, u32) = (22, 10);
+/// While a day's index is awaited, it is looked for this often in the first hours, and after them.
+const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(20);
+const LOOK_AGAIN_LATER: TimeDelta = TimeDelta::hours(2);
+const FIRST_HOURS: TimeDelta = TimeDelta::hours(4);
+/// Filings dated a day back arrive late: a closed day is looked at again after so long, counted from its first closing.
+const RECHECKS: [TimeDelta; 2] = [TimeDelta::days(1), TimeDelta::days(7)];
+/// A day without an index while a later one has had one for so long was a day on which EDGAR was closed.
+const CLOSED_FOR_SURE: TimeDelta = TimeDelta::days(2);
+
+impl Watcher {
+    /// Reconciles every day that is due with its index.
+    ///
+    /// # Errors
+    /// [`PassError`]. Days reconciled before an error stay so.
+    pub async fn ledger_pass(&self) -> Result<LedgerSummary, PassError> {
+        let now = self.clock.now();
+        let mut summary = LedgerSummary::default();
+        let watched = self.store.watched().await?;
+        let Some(first) = watched.iter().map(|watched| watched.since_date).min() else { return Ok(summary) };
+        self.open_new_days(first, now).await?;
+        self.store.reopen_days(now).await?;
+        let due = self.store.due_days(now).await?;
+        if due.is_empty() {
+            return Ok(summary);
+        }
+        let watchlist = self.resolve_watchlist().await?;
+        let mut listings: BTreeMap<Quarter, Vec<ListedDay>> = BTreeMap::new();
+        for day in due {
+            if self.is_stopping() {
+                break;
+            }
+            let quarter = Quarter::of(day.day);
+            if let std::collections::btree_map::Entry::Vacant(entry) = listings.entry(quarter) {
+                entry.insert(self.client.listed_days(quarter).await?);
+            }
+            let listed = &listings[&quarter];
+            let Some(counts) = self.look_at_day(&day, listed, &watchlist, &watched).await? else { continue };
+            summary.n_days += 1;
+            summary.n_missed += counts.n_missed as usize;
+            summary.n_found += counts.n_found as usize;
+        }
+        self.close_gaps().await?;
+        Ok(summary)
+    }
+
+    /// A gap in the feed is closed once the index of every day up to its end was read.
+    async fn close_gaps(&self) -> anyhow::Result<()> {
+        for prefix in feed_prefixes(&self.settings.watch.forms) {
+            let key = format!("{FEED_GAPS}{prefix}");
+            let Some((day, _)) = self.store.fact(&key).await? else { continue };
+            let end: NaiveDate = day.parse().unwrap_or(NaiveDate::MAX);
+            let open = self.store.overdue_days(DateTime::<Utc>::MAX_UTC).await?;
+            if open.iter().all(|open| *open > end) {
+                tracing::info!("the gap in the feed up to {day} is closed from the indexes");
+                self.store.clear_fact(&key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every date from the first watched one to today has its row.
+    async fn open_new_days(&self, first: NaiveDate, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let today = eastern_date(now);
+        let known: BTreeSet<NaiveDate> = match self.store.first_day().await? {
+            Some(known) if known <= first => self.store.latest_days(1).await?.iter().map(|d| d.day).collect(),
+            _ => BTreeSet::new(),
+        };
+        let from = known.last().and_then(NaiveDate::succ_opt).unwrap_or(first);
+        let days = from.iter_days().take_while(|day| *day <= today).map(|day| (day, index_expected_at(day)));
+        self.store.add_days(&days.collect::<Vec<_>>()).await
+    }
+
+    /// Reconciles a day if its index is listed and has changed since it was read; `None` where there was nothing to do.
+    async fn look_at_day(
+        &self,
+        day: &LedgerDay,
+        listed: &[ListedDay],
+        watchlist: &Watchlist,
+        watched: &[Watched],
+    ) -> Result<Option<DayCounts>, PassError> {
+        let now = self.clock.now();
+        let Some(index) = listed.iter().find(|listed| listed.day == day.day) else {
+            let (state, next) = without_index(day, listed, now);
+            self.store.put_off_day(day.day, state, next).await?;
+            return Ok(None);
+        };
+        let next_check_at = next_check(day, now);
+        let same = day.index_size == index.size && day.written_at == index.written_at && day.reconciled_at.is_some();
+        if same && !day.index_size.is_empty() {
+            self.store.put_off_day(day.day, DayState::Closed, next_check_at).await?;
+            return Ok(None);
+        }
+        let forms = &self.settings.watch.forms;
+        let file = self.client.daily_index(day.day, |row| forms.contains(&row.form)).await?;
+        if !file.is_whole {
+            tracing::warn!("daily index of {}: cut short, looked at again later", day.day);
+            self.store.put_off_day(day.day, DayState::Open, Some(now + LOOK_AGAIN)).await?;
+            return Ok(None);
+        }
+        if file.n_bad > 0 {
+            tracing::warn!("daily index of {}: {} rows could not be read", day.day, file.n_bad);
+        }
+        let (accessions, filings) = sort_rows(&file.rows, watchlist, watched, now);
+        let counts = self
+            .store
+            .reconcile_day(&DayIndex {
+                day: day.day,
+                listed: &accessions,
+                watched: &filings,
+                n_bad: file.n_bad,
+                size: &index.size,
+                written_at: index.written_at,
+                read_at: now,
+                next_check_at,
+            })
+            .await?;
+        if counts.n_found > 0 {
+            tracing::warn!(
+                "daily index of {}: {} of {} watched filings were not in the feed, {} are read now",
+                day.day,
+                counts.n_missed,
+                counts.n_watched,
+                counts.n_found
+            );
+        }
+        Ok(Some(counts))
+    }
+}
+
+/// When the index of a day is worth looking for. One of a day without business, if there is any, can wait for the next.
+fn index_expected_at(day: NaiveDate) -> DateTime<Utc> {
+    let business = day.iter_days().take(15).find(|day| is_edgar_business_day(*day)).unwrap_or(day);
+    let time = NaiveTime::from_hms_opt(INDEX_WRITTEN.0, INDEX_WRITTEN.1, 0).unwrap_or_default();
+    eastern_to_utc(business.and_time(time))
+}
+
+/// What becomes of a day that the list of its quarter does not name.
+fn without_index(day: &LedgerDay, listed: &[ListedDay], now: DateTime<Utc>) -> (DayState, Option<DateTime<Utc>>) {
+    let expected = index_expected_at(day.day);
+    let is_written = |listed: &ListedDay| {
+        listed.day > day.day && now - listed.written_at.unwrap_or(expected).max(expected) >= CLOSED_FOR_SURE
+    };
+    let is_past_quarter = Quarter::of(day.day).next().first_day() + Days::new(7) < eastern_date(now);
+    if listed.iter().any(is_written) || (!listed.is_empty() && is_past_quarter) {
+        return (DayState::Empty, next_check(day, now));
+    }
+    let patience = if now - expected < FIRST_HOURS { LOOK_AGAIN } else { LOOK_AGAIN_LATER };
+    (DayState::Open, Some(now + patience))
+}
+
+/// When a day that is closed now is looked at again.
+fn next_check(day: &LedgerDay, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let n = usize::try_from(day.n_checks).unwrap_or(usize::MAX);
+    let closed_for = now - index_expected_at(day.day);
+    RECHECKS.get(n).filter(|_| closed_for < RECHECKS[RECHECKS.len() - 1] * 2).map(|after| {
+        // The second check counts from the first closing, of which the first check was a day after.
+        if n == 0 { now + *after } else { now + (*after - RECHECKS[n - 1]) }
+    })
+}
+
+/// The accessions of an index, and the filings of watched issuers among them with all their filers.
+pub(super) fn sort_rows(
+    rows: &[IndexRow],
+    watchlist: &Watchlist,
+    watched: &[Watched],
+    now: DateTime<Utc>,
+) -> (Vec<AccessionNumber>, Vec<NewFiling>) {
+    let mut filers: HashMap<AccessionNumber, Vec<Filer>> = HashMap::new();
+    let mut order: Vec<&IndexRow> = Vec::new();
+    for row in rows {
+        let known = filers.entry(row.accession).or_default();
+        if known.is_empty() {
+            order.push(row);
+        }
+        if !known.contains(&row.filer) {
+            known.push(row.filer.clone());
+        }
+    }
+    let accessions = order.iter().map(|row| row.accession).collect();
+    let filings = order.iter().filter_map(|row| {
+        let filers = filers.remove(&row.accession)?;
+        if !watchlist.watches(&filers) {
+            return None;
+        }
+        Some(NewFiling {
+            accession: row.accession,
+            form: row.form.clone(),
+            filing_date: row.filing_date,
+            accepted_at: eastern_to_utc(row.filing_date.and_time(NaiveTime::MIN)),
+            seen_at: now,
+            source: Source::Index,
+            items: Vec::new(),
+            state: state_of(&filers, row.filing_date, watched),
+            filers,
+        })
+    });
+    let filings = filings.collect();
+    (accessions, filings)
+}
+
+/// A filing dated before its issuer was watched is no news.
+fn state_of(filers: &[Filer], filing_date: NaiveDate, watched: &[Watched]) -> FilingState {
+    let is_about =
+        |watched: &&Watched| watched.key == "*" || filers.iter().any(|filer| filer.cik.to_string() == watched.key);
+    let is_news = watched.iter().filter(is_about).any(|watched| filing_date >= watched.since_date);
+    if is_news { FilingState::Found } else { FilingState::Baseline }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> NaiveDate {
+        text.parse().expect(text)
+    }
+
+    fn utc(text: &str) -> DateTime<Utc> {
+        text.parse().expect(text)
+    }
+
+    fn day(text: &str, n_checks: u32) -> LedgerDay {
+        LedgerDay {
+            day: date(text),
+            state: DayState::Open,
+            next_check_at: None,
+            n_checks,
+            index_size: String::new(),
+            written_at: None,
+            reconciled_at: None,
+            counts: DayCounts::default(),
+        }
+    }
+
+    fn listed(text: &str, written_at: &str) -> ListedDay {
+        ListedDay { day: date(text), written_at: Some(utc(written_at)), size: "9 KB".to_owned() }
+    }
+
+    #[test]
+    fn an_index_is_looked_for_after_ten_in_the_evening_of_a_business_day() {
+        assert_eq!(index_expected_at(date("2026-11-20")), utc("2026-11-21T03:10:00Z"));
+        assert_eq!(index_expected_at(date("2026-11-21")), utc("2026-11-24T03:10:00Z"), "Saturday waits for Monday");
+        assert_eq!(index_expected_at(date("2026-11-26")), utc("2026-11-28T03:10:00Z"), "Thanksgiving for Friday");
+    }
+
+    #[test]
+    fn a_day_without_index_is_empty_once_a_later_one_has_had_one_for_long() {
+        let friday = day("2026-11-20", 0);
+        let now = utc("2026-11-21T04:00:00Z");
+        assert_eq!(without_index(&friday, &[], now), (DayState::Open, Some(now + LOOK_AGAIN)));
+        let later = utc("2026-11-21T15:00:00Z");
+        assert_eq!(without_index(&friday, &[], later), (DayState::Open, Some(later + LOOK_AGAIN_LATER)));
+        let monday = [listed("2026-11-23", "2026-11-24T03:08:00Z")];
+        let soon = utc("2026-11-24T03:30:00Z");
+        assert_eq!(without_index(&friday, &monday, soon).0, DayState::Open, "the list may be late for Friday alone");
+        let (state, next) = without_index(&friday, &monday, utc("2026-11-26T05:00:00Z"));
+        assert_eq!((state, next.is_some()), (DayState::Empty, true), "looked at once more: a file may come late");
+    }
+
+    #[test]
+    fn a_closed_day_is_looked_at_again_after_one_and_seven_days() {
+        let now = utc("2026-11-21T04:00:00Z");
+        assert_eq!(next_check(&day("2026-11-20", 0), now), Some(now + TimeDelta::days(1)));
+        let second = now + TimeDelta::days(1);
+        assert_eq!(next_check(&day("2026-11-20", 1), second), Some(now + TimeDelta::days(7)));
+        assert_eq!(next_check(&day("2026-11-20", 2), now + TimeDelta::days(7)), None);
+        assert_eq!(next_check(&day("2026-06-01", 0), now), None, "long past: nothing more comes");
+    }
+}

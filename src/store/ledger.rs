@@ -1,0 +1,323 @@
+//! The completeness ledger: filing dates, and what EDGAR's index of each showed that the feed had not.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::AnyConnection;
+
+use super::filings::NewFiling;
+use super::{Store, from_micros, to_micros};
+use crate::edgar::ids::AccessionNumber;
+
+/// Where a day stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayState {
+    /// Not reconciled yet, or to be reconciled again.
+    Open,
+    /// Its index was read, and what the feed lacked is in the queue.
+    Closed,
+    /// It has no index though later days have one: EDGAR was closed.
+    Empty,
+}
+
+impl DayState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Empty => "empty",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "closed" => Self::Closed,
+            "empty" => Self::Empty,
+            _ => Self::Open,
+        }
+    }
+}
+
+impl fmt::Display for DayState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One day of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerDay {
+    /// The filing date.
+    pub day: NaiveDate,
+    /// Where it stands.
+    pub state: DayState,
+    /// When it is looked at next; `None` for never.
+    pub next_check_at: Option<DateTime<Utc>>,
+    /// How often it was closed.
+    pub n_checks: u32,
+    /// The size its index had, in EDGAR's words, when it was read last.
+    pub index_size: String,
+    /// When EDGAR wrote that index.
+    pub written_at: Option<DateTime<Utc>>,
+    /// When it was reconciled last.
+    pub reconciled_at: Option<DateTime<Utc>>,
+    /// What was counted then.
+    pub counts: DayCounts,
+}
+
+/// What reconciling a day counts, in filings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DayCounts {
+    /// Of the forms watched.
+    pub n_listed: u32,
+    /// Of them, those of watched issuers.
+    pub n_watched: u32,
+    /// Of those, what the feed had not shown when the index did.
+    pub n_missed: u32,
+    /// Rows that could not be read.
+    pub n_bad: u32,
+    /// What now joined the queue.
+    pub n_found: u32,
+}
+
+/// A day's index, as far as it matters here.
+#[derive(Debug, Clone)]
+pub struct DayIndex<'a> {
+    /// The filing date.
+    pub day: NaiveDate,
+    /// Every filing of the forms watched.
+    pub listed: &'a [AccessionNumber],
+    /// Those of watched issuers.
+    pub watched: &'a [NewFiling],
+    /// Rows that could not be read.
+    pub n_bad: usize,
+    /// Its size as listed.
+    pub size: &'a str,
+    /// When it was written.
+    pub written_at: Option<DateTime<Utc>>,
+    /// When it was read.
+    pub read_at: DateTime<Utc>,
+    /// When the day is looked at again.
+    pub next_check_at: Option<DateTime<Utc>>,
+}
+
+type DayRow = (String, String, Option<i64>, i64, String, Option<i64>, Option<i64>, i64, i64, i64, i64);
+
+const COLUMNS: &str =
+    "day, state, next_check_at, n_checks, index_size, written_at, reconciled_at, n_listed, n_watched, n_missed, n_bad";
+
+impl Store {
+    /// Puts days into the ledger that are not in it, each with the instant from which its index is to be looked for.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn add_days(&self, days: &[(NaiveDate, DateTime<Utc>)]) -> anyhow::Result<()> {
+        if days.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin_write().await?;
+        for (day, check_at) in days {
+            sqlx::query(
+                "INSERT INTO days (day, state, next_check_at, expected_at) VALUES ($1, 'open', $2, $2)
+                 ON CONFLICT (day) DO NOTHING",
+            )
+            .bind(day.to_string())
+            .bind(to_micros(*check_at))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "add a day to the ledger"))?;
+        }
+        self.commit(transaction).await
+    }
+
+    /// Opens days again for which more issuers are watched now than when they were reconciled.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn reopen_days(&self, now: DateTime<Utc>) -> anyhow::Result<u64> {
+        let done = sqlx::query(
+            "UPDATE days SET state = 'open', next_check_at = $1, index_size = ''
+             WHERE state <> 'open'
+               AND reconciled_at < (SELECT MAX(added_at) FROM watched WHERE since_date <= days.day)",
+        )
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "open days again"))?;
+        Ok(done.rows_affected())
+    }
+
+    /// The days to be looked at by now, earliest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn due_days(&self, now: DateTime<Utc>) -> anyhow::Result<Vec<LedgerDay>> {
+        self.days_where("next_check_at <= $1 ORDER BY day", to_micros(now)).await
+    }
+
+    /// The newest days of the ledger, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn latest_days(&self, limit: usize) -> anyhow::Result<Vec<LedgerDay>> {
+        self.days_where("true ORDER BY day DESC LIMIT $1", i64::try_from(limit).unwrap_or(i64::MAX)).await
+    }
+
+    /// The days still open that were to be looked at first before an instant.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn overdue_days(&self, before: DateTime<Utc>) -> anyhow::Result<Vec<NaiveDate>> {
+        let days = self.days_where("state = 'open' AND expected_at <= $1 ORDER BY day", to_micros(before)).await?;
+        Ok(days.into_iter().map(|day| day.day).collect())
+    }
+
+    async fn days_where(&self, condition: &'static str, value: i64) -> anyhow::Result<Vec<LedgerDay>> {
+        let statement = format!("SELECT {COLUMNS} FROM days WHERE {condition}");
+        // Put together from constants of this file.
+        let rows: Vec<DayRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(value)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the ledger"))?;
+        Ok(rows.into_iter().filter_map(read_day).collect())
+    }
+
+    /// How long after acceptance the feed showed each filing of a day, in seconds, shortest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn feed_lags(&self, day: NaiveDate) -> anyhow::Result<Vec<i64>> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT (feed_at - accepted_at) / 1000000 FROM filings
+             WHERE filing_date = $1 AND feed_at IS NOT NULL AND accepted_known = 1 AND state <> 'baseline' ORDER BY 1",
+        )
+        .bind(day.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the lags of a day"))?;
+        Ok(rows.into_iter().map(|(lag,)| lag).collect())
+    }
+
+    /// The earliest date in the ledger.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn first_day(&self) -> anyhow::Result<Option<NaiveDate>> {
+        let (day,): (Option<String>,) = sqlx::query_as("SELECT MIN(day) FROM days")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the ledger"))?;
+        Ok(day.and_then(|day| day.parse().ok()))
+    }
+
+    /// Reconciles a day: notes which filings its index shows, queues those of watched issuers that were never seen, and
+    /// closes the day, all at once.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn reconcile_day(&self, index: &DayIndex<'_>) -> anyhow::Result<DayCounts> {
+        let mut transaction = self.begin_write().await?;
+        let counts = self.take_index(&mut transaction, index).await?;
+        sqlx::query(
+            "UPDATE days SET state = 'closed', next_check_at = $2, n_checks = n_checks + 1, index_size = $3,
+                    written_at = $4, reconciled_at = $5, n_listed = $6, n_watched = $7, n_missed = $8, n_bad = $9
+             WHERE day = $1",
+        )
+        .bind(index.day.to_string())
+        .bind(index.next_check_at.map(to_micros))
+        .bind(index.size.to_owned())
+        .bind(index.written_at.map(to_micros))
+        .bind(to_micros(index.read_at))
+        .bind(i64::from(counts.n_listed))
+        .bind(i64::from(counts.n_watched))
+        .bind(i64::from(counts.n_missed))
+        .bind(i64::from(counts.n_bad))
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "close a day"))?;
+        self.commit(transaction).await?;
+        Ok(counts)
+    }
+
+    /// Notes what an index shows and queues what was never seen. Missed is what the feed has not shown to this day, also
+    /// where an index had shown it before.
+    pub(super) async fn take_index(
+        &self,
+        connection: &mut AnyConnection,
+        index: &DayIndex<'_>,
+    ) -> anyhow::Result<DayCounts> {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut counts = DayCounts {
+            n_listed: count(index.listed.len()),
+            n_watched: count(index.watched.len()),
+            n_bad: count(index.n_bad),
+            ..DayCounts::default()
+        };
+        for filing in index.watched {
+            counts.n_found += u32::from(self.insert_filing(connection, filing).await?);
+        }
+        for accession in index.listed {
+            sqlx::query("UPDATE filings SET index_at = $2 WHERE accession = $1 AND index_at IS NULL")
+                .bind(accession.as_i64())
+                .bind(to_micros(index.read_at))
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| self.failed(&error, "note a sighting"))?;
+        }
+        for filing in index.watched {
+            let (feed_at,): (Option<i64>,) = sqlx::query_as("SELECT feed_at FROM filings WHERE accession = $1")
+                .bind(filing.accession.as_i64())
+                .fetch_one(&mut *connection)
+                .await
+                .map_err(|error| self.failed(&error, "look for a sighting"))?;
+            counts.n_missed += u32::from(feed_at.is_none());
+        }
+        Ok(counts)
+    }
+
+    /// Leaves a day as it stands, to be looked at again at `next_check_at`.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn put_off_day(
+        &self,
+        day: NaiveDate,
+        state: DayState,
+        next_check_at: Option<DateTime<Utc>>,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE days SET state = $2, next_check_at = $3,
+                    n_checks = n_checks + CASE WHEN $2 = 'open' THEN 0 ELSE 1 END
+             WHERE day = $1",
+        )
+        .bind(day.to_string())
+        .bind(state.as_str().to_owned())
+        .bind(next_check_at.map(to_micros))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "put off a day"))?;
+        Ok(())
+    }
+}
+
+fn read_day(row: DayRow) -> Option<LedgerDay> {
+    let (day, state, next, n_checks, index_size, written, reconciled, n_listed, n_watched, n_missed, n_bad) = row;
+    let count = |n: i64| u32::try_from(n).unwrap_or(0);
+    Some(LedgerDay {
+        day: day.parse().ok()?,
+        state: DayState::parse(&state),
+        next_check_at: next.map(from_micros),
+        n_checks: count(n_checks),
+        index_size,
+        written_at: written.map(from_micros),
+        reconciled_at: reconciled.map(from_micros),
+        counts: DayCounts {
+            n_listed: count(n_listed),
+            n_watched: count(n_watched),
+            n_missed: count(n_missed),
+            n_bad: count(n_bad),
+            n_found: 0,
+        },
+    })
+}
