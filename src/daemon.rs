@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::edgar::eastern::{is_open, next_opening};
 use crate::edgar::retry::next_delay;
 use crate::passes::{PassError, Watcher};
-use crate::store::{Store, try_lock};
+use crate::store::{Queue, Store, try_lock};
 
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
@@ -167,7 +167,7 @@ async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Recei
         // What was told before a failure is told all the same.
         wake.mailer.notify_one();
         let next = match read {
-            Ok(_) => watcher.store.next_filing_due().await.map_err(PassError::from),
+            Ok(_) => watcher.store.next_filing_due(Queue::Live).await.map_err(PassError::from),
             Err(error) => Err(error),
         };
         let wait = match next {

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, exit codes in one place.
 
 mod alerts;
+mod backfill;
 mod check_config;
 mod demo;
 mod evaluate;
@@ -54,6 +55,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Read labelled documents and say how often that goes right, and where not
     Evaluate(evaluate::EvaluateArgs),
+    /// Read the filings of past days: recorded, and mailed only with --send
+    Backfill(backfill::BackfillArgs),
     /// List what was found, and who was told when
     Alerts(alerts::AlertsArgs),
     /// List and act on mail that waits or was set aside
@@ -134,6 +137,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::CheckConfig(args) => check_config::run(&common, &args).await,
         Command::Explain(args) => explain::run(&common, &args).await,
         Command::Evaluate(args) => evaluate::run(&common, &args).await,
+        Command::Backfill(args) => backfill::run(&common, &args).await,
         Command::Alerts(args) => alerts::run(&common, &args).await,
         Command::Outbox(args) => outbox::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,

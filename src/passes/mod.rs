@@ -2,6 +2,7 @@
 //! `deliver` sends what follows. `once` runs them one after the other, `run` gives each a task of its own; they
 //! meet only in the store.
 
+mod backfill;
 mod consequences;
 mod cycle;
 mod deliver;
@@ -17,8 +18,9 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure};
 use crate::edgar::pace::{Priority, RequestBudget};
-use crate::store::Store;
+use crate::store::{Queue, Store};
 
+pub use backfill::{BackfillSummary, days_in};
 pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 pub use deliver::{DeliverSummary, set_aside_fact, write_notice};
 pub use ledger::LedgerSummary;
@@ -36,6 +38,8 @@ pub struct Watcher {
     pub client: EdgarClient,
     /// The time.
     pub clock: SharedClock,
+    /// Which queue is read: what is in the past is recorded and told nobody.
+    queue: Queue,
     stopping: AtomicBool,
 }
 
@@ -89,7 +93,13 @@ impl Watcher {
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
         let client = client_for(&settings, budget, priority, clock.clone())?;
-        Ok(Self { settings, store, client, clock, stopping: AtomicBool::new(false) })
+        Ok(Self { settings, store, client, clock, queue: Queue::Live, stopping: AtomicBool::new(false) })
+    }
+
+    /// The same watcher at work on what a backfill put down: it is recorded and nobody is told.
+    #[must_use]
+    pub fn recording_only(self) -> Self {
+        Self { queue: Queue::Past, ..self }
     }
 
     /// Asks passes under way to finish the step in hand and begin no other.
@@ -97,7 +107,8 @@ impl Watcher {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether it was asked to stop.
+    pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 }

@@ -1,6 +1,7 @@
 //! Reads what is due: fetches each filing, reads it on a blocking thread, and commits it with all that follows.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
 use crate::linking::links_to_tell;
 use crate::reading::{FilingContext, FilingReading, read_filing};
 use crate::render::subject;
-use crate::store::{QueuedFiling, ReadFiling, StoredDocument};
+use crate::store::{Consequences, Queue, QueuedFiling, ReadFiling, StoredDocument};
 
 /// What reading did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +39,16 @@ pub struct ReadSummary {
     pub n_parked: usize,
 }
 
+impl AddAssign for ReadSummary {
+    fn add_assign(&mut self, more: Self) {
+        self.n_read += more.n_read;
+        self.n_alerts += more.n_alerts;
+        self.n_notices += more.n_notices;
+        self.n_postponed += more.n_postponed;
+        self.n_parked += more.n_parked;
+    }
+}
+
 /// Filings in work at a time: enough to hide EDGAR's answer times, few enough for memory.
 const CONCURRENT: usize = 8;
 /// Filings taken from the queue at a time.
@@ -51,6 +62,8 @@ const NOT_IN_FEED: &str =
     "EDGAR's live feed did not show this filing: it was found in the index of its day, and comes late";
 /// How long a filing that reports news waits for those accepted before it.
 const TURN_PATIENCE: Duration = Duration::from_secs(5);
+/// Tries of a filing of the past that EDGAR answers without.
+const MAX_TRIES_OF_THE_PAST: u32 = 4;
 /// Tries of a file that ends within a document, before what there is of it is read.
 const MAX_CUT_TRIES: u32 = 5;
 
@@ -132,8 +145,12 @@ impl Watcher {
     pub async fn read_pass(&self, wake: Option<&Notify>) -> Result<ReadSummary, PassError> {
         let mut summary = ReadSummary::default();
         let began_at = self.clock.now();
-        let unread = self.store.unread_listing_notices(began_at - UNREADABLE_AFTER).await?;
-        if unread.is_empty() && self.store.due_filings(began_at, 1).await?.is_empty() {
+        let is_live = self.queue == Queue::Live;
+        let unread = match self.queue {
+            Queue::Live => self.store.unread_listing_notices(began_at - UNREADABLE_AFTER).await?,
+            Queue::Past => Vec::new(),
+        };
+        if unread.is_empty() && self.store.due_filings(self.queue, began_at, 1).await?.is_empty() {
             return Ok(summary);
         }
         let watchlist = &self.resolve_watchlist().await?;
@@ -152,7 +169,7 @@ impl Watcher {
             // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
             let outcome = tokio::select! {
                 Some(outcome) = in_work.next(), if !in_work.is_empty() => outcome?,
-                due = self.store.due_filings(self.clock.now(), BATCH + tried.len()), if may_be_more && has_room => {
+                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + tried.len()), if may_be_more && has_room => {
                     may_be_more = false;
                     // Each filing is tried once a pass, so that a pass ends.
                     for queued in due?.into_iter().filter(|queued| !tried.contains(&queued.accession)) {
@@ -183,7 +200,9 @@ impl Watcher {
                 Outcome::Stopped(error) => stopped = Some(error),
             }
         }
-        summary.n_notices += self.tell_unreadable(watchlist).await?;
+        if is_live {
+            summary.n_notices += self.tell_unreadable(watchlist).await?;
+        }
         match stopped {
             Some(error) => Err(error),
             None => Ok(summary),
@@ -245,6 +264,8 @@ impl Watcher {
         let path = if queued.attempts.is_multiple_of(2) { SubmissionPath::Folder } else { SubmissionPath::Company };
         let fetched = self.client.submission(cik, queued.accession, path).await;
         let waited = self.clock.now() - queued.seen_at;
+        // What is past has been published long ago, if it ever was: nothing is gained by waiting.
+        let waited = if self.queue == Queue::Past && queued.attempts > 0 { INDEX_PAGE_AFTER } else { waited };
         match fetched {
             Err(FetchError { failure: FetchFailure::NotPublished, .. }) if waited >= INDEX_PAGE_AFTER => {
                 self.fetch_by_index_page(cik, queued).await.and_then(|filing| check_filing(filing, queued))
@@ -320,17 +341,20 @@ impl Watcher {
             accession,
             read_at,
             classifier_version: CLASSIFIER_VERSION,
+            accepted_at: reading.header.accepted_at,
             filers: known.filers,
             documents,
             events: reading.events.clone(),
         };
+        let is_live = self.queue == Queue::Live;
         let mut title = String::new();
         let follows = self
             .store
             .record_reading(&read, |linked| {
                 let alert = Alert { links: links_to_tell(&linked.links, accession), ..alert };
                 title = subject(&alert);
-                consequences(&alert, asked, &promised, linked)
+                let follows = consequences(&alert, asked, &promised, linked)?;
+                Ok(if is_live { follows } else { Consequences { alert: follows.alert, ..Consequences::default() } })
             })
             .await?;
         let Some(follows) = follows else {
@@ -427,7 +451,10 @@ impl Watcher {
                     return Ok(Outcome::Stopped(error.into()));
                 }
                 FetchFailure::TooLarge(_) => (error.to_string(), true),
-                FetchFailure::NotPublished | FetchFailure::Unexpected(_) => (error.to_string(), is_refused_long),
+                FetchFailure::NotPublished | FetchFailure::Unexpected(_) => {
+                    let is_past = self.queue == Queue::Past && queued.attempts + 1 >= MAX_TRIES_OF_THE_PAST;
+                    (error.to_string(), is_refused_long || is_past)
+                }
                 _ => {
                     refused_since = None;
                     (error.to_string(), false)
@@ -442,8 +469,14 @@ impl Watcher {
             let link = self.client.index_url(filing_cik(queued), accession);
             let text = format!("{reason}\n\nThe filing was not read. Open it yourself:\n{link}\n");
             // The owner first: were the process to end in between, the filing would be tried and parked once more.
-            self.tell_owner(&format!("parked:{accession}"), &format!("filing {accession} could not be read"), &text)
+            if self.queue == Queue::Live {
+                self.tell_owner(
+                    &format!("parked:{accession}"),
+                    &format!("filing {accession} could not be read"),
+                    &text,
+                )
                 .await?;
+            }
             self.store.park_filing(accession, &reason).await?;
             return Ok(Outcome::Parked);
         }

@@ -30,6 +30,17 @@ pub enum FilingState {
     Baseline,
     /// Of another issuer, or of a form that is not read.
     NotWatched,
+    /// Waiting to be read by a backfill, which tells nobody.
+    Backfill,
+}
+
+/// Which of the two queues is worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// What was found; it is told.
+    Live,
+    /// What a backfill put down; it is recorded.
+    Past,
 }
 
 impl FilingState {
@@ -40,6 +51,7 @@ impl FilingState {
             Self::Parked => "parked",
             Self::Baseline => "baseline",
             Self::NotWatched => "not_watched",
+            Self::Backfill => "backfill",
         }
     }
 }
@@ -146,6 +158,8 @@ pub struct ReadFiling {
     pub read_at: DateTime<Utc>,
     /// Which classifier read it.
     pub classifier_version: i64,
+    /// When EDGAR accepted it, as its header has it; used where no source has told.
+    pub accepted_at: Option<DateTime<Utc>>,
     /// Its filers, also those that no page of the feed has shown.
     pub filers: Vec<Filer>,
     /// Its documents.
@@ -246,7 +260,8 @@ impl Store {
         connection: &mut AnyConnection,
         filing: &NewFiling,
     ) -> anyhow::Result<bool> {
-        let next_try_at = (filing.state == FilingState::Found).then(|| to_micros(filing.seen_at));
+        let is_queued = matches!(filing.state, FilingState::Found | FilingState::Backfill);
+        let next_try_at = is_queued.then(|| to_micros(filing.seen_at));
         let by_feed = filing.source == Source::Feed;
         let inserted = sqlx::query(
             "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at,
@@ -406,18 +421,33 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn due_filings(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
-        self.queued(
-            "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
-                    due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
-             FROM (SELECT * FROM filings WHERE state = 'found' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
-                   ORDER BY accepted_at, accession LIMIT $2) AS due
-             LEFT JOIN filers ON filers.accession = due.accession
-             ORDER BY due.accepted_at, due.accession, filers.cik",
-            now,
-            limit,
-        )
-        .await
+    pub async fn due_filings(
+        &self,
+        queue: Queue,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> anyhow::Result<Vec<QueuedFiling>> {
+        // Each queue has an index of its own, which only a statement that names the state can use.
+        macro_rules! due {
+            ($state:literal) => {
+                concat!(
+                    "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items,
+                            due.attempts, due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
+                     FROM (SELECT * FROM filings
+                           WHERE state = '",
+                    $state,
+                    "' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
+                           ORDER BY accepted_at, accession LIMIT $2) AS due
+                     LEFT JOIN filers ON filers.accession = due.accession
+                     ORDER BY due.accepted_at, due.accession, filers.cik"
+                )
+            };
+        }
+        let statement = match queue {
+            Queue::Live => due!("found"),
+            Queue::Past => due!("backfill"),
+        };
+        self.queued(statement, now, limit).await
     }
 
     /// Filings first seen before `before`, still unread, whose items name a listing notice and whose subscribers
@@ -514,8 +544,12 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn next_filing_due(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
-        let (next,): (Option<i64>,) = sqlx::query_as("SELECT MIN(next_try_at) FROM filings WHERE state = 'found'")
+    pub async fn next_filing_due(&self, queue: Queue) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let statement = match queue {
+            Queue::Live => "SELECT MIN(next_try_at) FROM filings WHERE state = 'found'",
+            Queue::Past => "SELECT MIN(next_try_at) FROM filings WHERE state = 'backfill'",
+        };
+        let (next,): (Option<i64>,) = sqlx::query_as(statement)
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "read the queue of filings"))?;
@@ -528,7 +562,7 @@ impl Store {
     /// When the store cannot be written: then nothing is to be tried.
     pub async fn begin_try(&self, accession: AccessionNumber, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE filings SET attempts = attempts + 1, next_try_at = $2 WHERE accession = $1 AND state = 'found'",
+            "UPDATE filings SET attempts = attempts + 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(to_micros(next_try_at))
@@ -544,7 +578,7 @@ impl Store {
     /// When the store cannot be written.
     pub async fn take_back_try(&self, accession: AccessionNumber, now: DateTime<Utc>) -> anyhow::Result<()> {
         sqlx::query(
-            "UPDATE filings SET attempts = attempts - 1, next_try_at = $2 WHERE accession = $1 AND state = 'found'",
+            "UPDATE filings SET attempts = attempts - 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(to_micros(now))
@@ -568,7 +602,7 @@ impl Store {
     ) -> anyhow::Result<()> {
         sqlx::query(
             "UPDATE filings SET last_error = $2, next_try_at = $3, refused_since = $4
-             WHERE accession = $1 AND state = 'found'",
+             WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(reason.to_owned())
@@ -587,7 +621,7 @@ impl Store {
     pub async fn park_filing(&self, accession: AccessionNumber, reason: &str) -> anyhow::Result<()> {
         sqlx::query(
             "UPDATE filings SET state = 'parked', last_error = $2, next_try_at = NULL
-             WHERE accession = $1 AND state = 'found'",
+             WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(reason.to_owned())
@@ -612,7 +646,7 @@ impl Store {
         let done = sqlx::query(
             "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL,
                     read_at = $2, classifier_version = $3
-             WHERE accession = $1 AND state = 'found'",
+             WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(reading.accession.as_i64())
         .bind(to_micros(reading.read_at))
@@ -622,6 +656,16 @@ impl Store {
         .map_err(|error| self.failed(&error, "mark a filing read"))?;
         if done.rows_affected() == 0 {
             return Ok(None);
+        }
+        if let Some(accepted_at) = reading.accepted_at {
+            sqlx::query(
+                "UPDATE filings SET accepted_at = $2, accepted_known = 1 WHERE accession = $1 AND accepted_known = 0",
+            )
+            .bind(reading.accession.as_i64())
+            .bind(to_micros(accepted_at))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "note an acceptance time"))?;
         }
         self.insert_filers(&mut transaction, reading.accession, &reading.filers).await?;
         for document in &reading.documents {

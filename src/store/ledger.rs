@@ -1,5 +1,6 @@
 //! The completeness ledger: filing dates, and what EDGAR's index of each showed that the feed had not.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -274,6 +275,60 @@ impl Store {
             counts.n_missed += u32::from(feed_at.is_none());
         }
         Ok(counts)
+    }
+
+    /// The days that a backfill for this watchlist has put into its queue already.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn backfilled_days(&self, watched: &str) -> anyhow::Result<BTreeSet<NaiveDate>> {
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT day FROM backfilled WHERE watched = $1")
+            .bind(watched.to_owned())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the days backfilled"))?;
+        Ok(rows.into_iter().filter_map(|(day,)| day.parse().ok()).collect())
+    }
+
+    /// Puts filings into a queue and notes their days as done, all at once. What was recorded without being read joins it
+    /// as well. Returns how many joined.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn record_backfill(
+        &self,
+        watched: &str,
+        days: &[NaiveDate],
+        filings: &[NewFiling],
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<usize> {
+        let mut transaction = self.begin_write().await?;
+        let mut n_queued = 0;
+        for filing in filings {
+            self.insert_filing(&mut transaction, filing).await?;
+            let done = sqlx::query(
+                "UPDATE filings SET state = $2, next_try_at = $3, index_at = COALESCE(index_at, $3)
+                 WHERE accession = $1 AND state IN ('not_watched', 'baseline', $2)",
+            )
+            .bind(filing.accession.as_i64())
+            .bind(filing.state.to_string())
+            .bind(to_micros(now))
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "queue a filing of the past"))?;
+            n_queued += usize::try_from(done.rows_affected()).unwrap_or(0);
+        }
+        for day in days {
+            sqlx::query("INSERT INTO backfilled (watched, day, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(watched.to_owned())
+                .bind(day.to_string())
+                .bind(to_micros(now))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "note a day as backfilled"))?;
+        }
+        self.commit(transaction).await?;
+        Ok(n_queued)
     }
 
     /// Leaves a day as it stands, to be looked at again at `next_check_at`.

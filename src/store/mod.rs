@@ -24,7 +24,7 @@ use url::Url;
 
 pub use budget::BudgetState;
 pub use feed_queries::FeedQueryState;
-pub use filings::{FilingState, FilingSummary, NewFiling, QueuedFiling, ReadFiling, Source, StoredDocument};
+pub use filings::{FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, ReadFiling, Source, StoredDocument};
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay};
 pub use letters::Linked;
 pub use outbox::{

@@ -287,6 +287,7 @@ async fn record(desk: &Desk, filing: &TestFiling, events: Vec<ListingEvent>) {
         accession: filing.accession(),
         read_at: filing.accepted_at,
         classifier_version: 1,
+        accepted_at: None,
         filers,
         documents: Vec::new(),
         events,

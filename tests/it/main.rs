@@ -18,6 +18,7 @@ mod fair_access;
 mod delivery;
 
 // The binary itself: help, exit codes, output, signals.
+mod backfill;
 mod cli;
 mod completeness;
 

@@ -507,7 +507,12 @@ async fn check_straddling(issuers: &'static str, n_above: usize, with_arrival: b
     let ciks = desk.watcher.store.ciks_of(ferrellgas).await.expect("filers");
     let ciks: BTreeSet<String> = ciks.iter().map(ToString::to_string).collect();
     assert_eq!(ciks, filers, "with {n_above} of 4 on the first page");
-    let due = desk.watcher.store.due_filings(instant("2026-01-01T00:00:00Z"), 1000).await.expect("the queue");
+    let due = desk
+        .watcher
+        .store
+        .due_filings(edgar_watch::store::Queue::Live, instant("2026-01-01T00:00:00Z"), 1000)
+        .await
+        .expect("the queue");
     let queued: Vec<_> = due.iter().filter(|filing| filing.accession == ferrellgas).collect();
     assert_eq!(queued.len(), 1, "to be read once");
     assert_eq!(queued[0].filers.len(), 4);

@@ -25,4 +25,14 @@ CREATE TABLE days (
     n_bad         INTEGER NOT NULL DEFAULT 0        -- rows that could not be read
 ) STRICT;
 
+-- The queue of backfills, and the days they have put into it for a watchlist and forms.
+CREATE INDEX filings_to_backfill ON filings (next_try_at) WHERE state = 'backfill';
+
+CREATE TABLE backfilled (
+    watched TEXT NOT NULL,                          -- fingerprint of forms and issuers
+    day     TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (watched, day)
+) STRICT, WITHOUT ROWID;
+
 CREATE INDEX days_due ON days (next_check_at) WHERE next_check_at IS NOT NULL;

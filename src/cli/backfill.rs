@@ -1,0 +1,126 @@
+//! `backfill`: the same path over past days. It records, and mails only when told to; it gives way to live work and goes
+//! on where it was stopped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing::Level;
+
+use super::{Common, Failure, print, system_clock};
+use crate::edgar::eastern::eastern_date;
+use crate::edgar::pace::Priority;
+use crate::passes::{PassError, ReadSummary, Watcher, days_in};
+use crate::store::{FilingState, Queue, Store, try_lock};
+
+/// Arguments of `backfill`.
+#[derive(Debug, Args)]
+pub(super) struct BackfillArgs {
+    /// First filing date
+    #[arg(long, value_name = "DATE")]
+    from: NaiveDate,
+
+    /// Last filing date
+    #[arg(long, value_name = "DATE")]
+    to: NaiveDate,
+
+    /// Mail what is found, as if it were new
+    #[arg(long)]
+    send: bool,
+}
+
+/// How often the bar looks at the queue.
+const TICK: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Failure> {
+    if args.from > args.to {
+        return Err(Failure::usage(format!("--from {} lies after --to {}", args.from, args.to)));
+    }
+    let settings = common.load(Some(Level::WARN))?;
+    let store = Store::open(&settings.store_url).await?;
+    // What is mailed goes through the queue of what is live: a daemon on this store reads it as well as this process.
+    let lock = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
+    let clock = system_clock();
+    let watcher = Watcher::with_priority(settings, store.clone(), Arc::new(store), Priority::Backfill, clock.clone())?;
+    let watcher = Arc::new(if args.send { watcher } else { watcher.recording_only() });
+    let stopper = watcher.clone();
+    let interrupted = tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stopper.stop();
+        }
+    });
+
+    let n_days = days_in(args.from, args.to, eastern_date(clock.now()));
+    let bar = bar(n_days, "days");
+    let queued = watcher.queue_range(args.from, args.to, |n| bar.inc(n as u64)).await;
+    bar.finish_and_clear();
+    let read = match &queued {
+        Ok(_) => read_all(&watcher, args.send).await,
+        Err(_) => Ok(ReadSummary::default()),
+    };
+    if args.send && lock.is_some() {
+        watcher.deliver().await?;
+    }
+    interrupted.abort();
+    let waiting = waiting(&watcher.store, args.send).await?;
+    watcher.store.close().await;
+    let (queued, read) = (queued?, read?);
+    print(&format!(
+        "{} days indexed, {} done before; {} filings read, {} with news, {} given up, {waiting} left\n",
+        queued.n_days, queued.n_done_before, read.n_read, read.n_alerts, read.n_parked
+    ))?;
+    if watcher.is_stopping() { Err(Failure::out_of_reach("stopped: run it again to go on")) } else { Ok(()) }
+}
+
+/// Reads until nothing is left that can be read.
+async fn read_all(watcher: &Arc<Watcher>, send: bool) -> Result<ReadSummary, PassError> {
+    let queue = if send { Queue::Live } else { Queue::Past };
+    let total = u64::try_from(waiting(&watcher.store, send).await?).unwrap_or(0);
+    let bar = bar(total, "filings");
+    let ticking = {
+        let (bar, store) = (bar.clone(), watcher.store.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                if let Ok(left) = waiting(&store, send).await {
+                    bar.set_position(total.saturating_sub(u64::try_from(left).unwrap_or(0)));
+                }
+            }
+        })
+    };
+    let mut all = ReadSummary::default();
+    let result = loop {
+        match watcher.read(None).await {
+            Ok(summary) => all += summary,
+            Err(error) => break Err(error),
+        }
+        if watcher.is_stopping() {
+            break Ok(());
+        }
+        // What was put off is tried again when it is due.
+        match watcher.store.next_filing_due(queue).await? {
+            Some(due) => watcher.clock.sleep((due - watcher.clock.now()).to_std().unwrap_or_default()).await,
+            None => break Ok(()),
+        }
+    };
+    ticking.abort();
+    bar.finish_and_clear();
+    result.map(|()| all)
+}
+
+async fn waiting(store: &Store, send: bool) -> anyhow::Result<i64> {
+    let state = if send { FilingState::Found } else { FilingState::Backfill };
+    Ok(store.count_filings().await?.get(&state.to_string()).copied().unwrap_or(0))
+}
+
+/// A bar with rate and time left, on a terminal only.
+fn bar(length: u64, unit: &str) -> ProgressBar {
+    // A constant template, which a test draws.
+    let style = ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left"))
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr()).with_style(style);
+    bar.enable_steady_tick(TICK);
+    bar
+}
