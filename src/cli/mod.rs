@@ -8,6 +8,7 @@ mod evaluate;
 mod explain;
 mod once;
 mod outbox;
+mod reread;
 mod run;
 mod status;
 mod test_mail;
@@ -59,6 +60,8 @@ enum Command {
     Backfill(backfill::BackfillArgs),
     /// List what was found, and who was told when
     Alerts(alerts::AlertsArgs),
+    /// Read stored filings again after an upgrade, and say what changed
+    Reread(reread::RereadArgs),
     /// List and act on mail that waits or was set aside
     Outbox(outbox::OutboxArgs),
     /// Show the last cycle, requests used, filings and mail that wait
@@ -139,6 +142,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Evaluate(args) => evaluate::run(&common, &args).await,
         Command::Backfill(args) => backfill::run(&common, &args).await,
         Command::Alerts(args) => alerts::run(&common, &args).await,
+        Command::Reread(args) => reread::run(&common, &args).await,
         Command::Outbox(args) => outbox::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,
         Command::TestMail(args) => test_mail::run(&common, &args).await,

@@ -9,6 +9,7 @@ mod deliver;
 mod ledger;
 mod poll;
 mod read;
+mod reread;
 mod watchlist;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use deliver::{DeliverSummary, set_aside_fact, write_notice};
 pub use ledger::LedgerSummary;
 pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
+pub use reread::{Reread, describe_news};
 pub use watchlist::{Watchlist, describe_unknown};
 
 /// What the passes share.

@@ -411,7 +411,13 @@ impl Watcher {
         alert
     }
 
-    fn bare_alert(&self, watchlist: &Watchlist, queued: &QueuedFiling, purpose: Purpose, now: DateTime<Utc>) -> Alert {
+    pub(super) fn bare_alert(
+        &self,
+        watchlist: &Watchlist,
+        queued: &QueuedFiling,
+        purpose: Purpose,
+        now: DateTime<Utc>,
+    ) -> Alert {
         let mut filers: Vec<Filer> = queued.filers.clone();
         // The watched one first: it is the one the reader knows.
         filers.sort_by_key(|filer| !watchlist.ciks.contains(&filer.cik));

@@ -470,15 +470,107 @@ impl Store {
         .await
     }
 
-    /// Runs one of the two statements above: a row for each of a filing's filers, side by side.
+    /// A filing that is recorded, whatever became of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn filing(&self, accession: AccessionNumber) -> anyhow::Result<Option<QueuedFiling>> {
+        let found = self
+            .rows(
+                "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
+                        due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
+                 FROM (SELECT * FROM filings WHERE accession = $1 LIMIT $2) AS due
+                 LEFT JOIN filers ON filers.accession = due.accession ORDER BY filers.cik",
+                accession.as_i64(),
+                1,
+            )
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The filings that an older classifier has read, in the order of acceptance.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn read_before(&self, version: i64) -> anyhow::Result<Vec<AccessionNumber>> {
+        let rows: Vec<(i64,)> = sqlx::query_as(
+            "SELECT accession FROM filings WHERE state = 'read' AND classifier_version < $1
+             ORDER BY accepted_at, accession",
+        )
+        .bind(version)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "list filings read"))?;
+        Ok(rows.into_iter().filter_map(|(accession,)| AccessionNumber::from_i64(accession)).collect())
+    }
+
+    /// Puts what was given up back into the queue: another version may be able to read it. Returns how many.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn requeue_parked(&self, now: DateTime<Utc>) -> anyhow::Result<u64> {
+        let done = sqlx::query(
+            "UPDATE filings SET state = 'found', next_try_at = $1, attempts = 0, refused_since = NULL
+             WHERE state = 'parked'",
+        )
+        .bind(to_micros(now))
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "queue what was given up"))?;
+        Ok(done.rows_affected())
+    }
+
+    /// Puts other events in the place of those of a filing that was read before, links them anew, and records an alert that
+    /// nobody is told of where there was none: all or nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn replace_events(
+        &self,
+        accession: AccessionNumber,
+        events: &[ListingEvent],
+        version: i64,
+        alert: Option<&AlertRow>,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        for statement in ["DELETE FROM letters WHERE accession = $1", "DELETE FROM events WHERE accession = $1"] {
+            sqlx::query(statement)
+                .bind(accession.as_i64())
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "replace events"))?;
+        }
+        for (ordinal, event) in events.iter().enumerate() {
+            self.insert_event(&mut transaction, accession, ordinal, event).await?;
+        }
+        self.link_events(&mut transaction, accession).await?;
+        sqlx::query("UPDATE filings SET classifier_version = $2 WHERE accession = $1")
+            .bind(accession.as_i64())
+            .bind(version)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "note who read a filing"))?;
+        if let Some(alert) = alert
+            && self.read_alert(&mut transaction, &alert.id).await?.is_none()
+        {
+            self.insert_alert(&mut transaction, alert, &[]).await?;
+        }
+        self.commit(transaction).await
+    }
+
     async fn queued(
         &self,
         statement: &'static str,
         instant: DateTime<Utc>,
         limit: usize,
     ) -> anyhow::Result<Vec<QueuedFiling>> {
+        self.rows(statement, to_micros(instant), limit).await
+    }
+
+    /// Runs one of the statements above: a row for each of a filing's filers, side by side.
+    async fn rows(&self, statement: &'static str, value: i64, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
         let rows: Vec<QueueRow> = sqlx::query_as(statement)
-            .bind(to_micros(instant))
+            .bind(value)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
             .await

@@ -32,6 +32,7 @@ mod state;
 mod corpus;
 
 // Texts made to break the reading.
+mod reread;
 mod robust;
 
 // Real EDGAR files through every parser, against scans that share no code with them.
