@@ -153,6 +153,9 @@ async fn poll_loop(
             }
         };
         wake.caught_up.notify_one();
+        if let Err(error) = watcher.watch_self().await {
+            tracing::error!("the watch over itself failed: {error:#}");
+        }
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
         pause(&watcher, wait, &wake.poller).await;

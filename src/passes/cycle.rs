@@ -39,6 +39,7 @@ impl Watcher {
                     tracing::info!(duration_ms, "poll pass: {words}");
                 }
                 self.store.set_fact(LAST_POLL, &words, now).await?;
+                self.note_poll(summary.n_recorded).await?;
                 if let Some(lag) = summary.lag {
                     self.store.set_fact(FEED_LAG, &lag.num_seconds().to_string(), now).await?;
                 }
@@ -144,7 +145,9 @@ impl Watcher {
         // Before reading, so that what was missed is told in its turn.
         let reconciled = if polled.is_ok() { self.reconcile().await.map(drop) } else { Ok(()) };
         let read = self.read(None).await;
+        let watched = self.watch_self().await;
         let delivered = self.deliver().await;
+        watched?;
         let summary = polled?;
         reconciled?;
         read?;

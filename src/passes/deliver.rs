@@ -6,6 +6,7 @@ use lettre::message::Mailbox;
 
 use super::{PassError, Watcher};
 use crate::alert::{Alert, thread_id};
+use crate::edgar::eastern::print_eastern;
 use crate::mail::{Basics, DeliveryError, Envelope, Mailer, NoticeHeaders, build_notice, build_plain};
 use crate::outbox::next_try;
 use crate::render::{describe_alert, render_html, render_text, subject};
@@ -163,6 +164,19 @@ impl Watcher {
         let basics = Basics { from: &mail.from, to: &recipient, subject: &subject, message_id: &message_id, date: now };
         let bytes = build_plain(&basics, text.to_owned())?;
         self.store.enqueue_mail_once(&owner_key(matter), &message_id, &recipient, &subject, bytes, now).await
+    }
+
+    /// Tells the owner that a matter he was told of is over, once.
+    ///
+    /// # Errors
+    /// When the store fails or the owner's address is none.
+    pub async fn tell_owner_settled(&self, matter: &str, what: &str) -> anyhow::Result<()> {
+        let Some((_, since)) = self.store.fact(&owner_key(matter)).await? else { return Ok(()) };
+        let over = format!("{matter}.over");
+        let text = format!("What was told on {} is over: {what}.\n", print_eastern(since));
+        self.tell_owner(&over, &format!("well again: {what}"), &text).await?;
+        self.owner_matter_settled(matter).await?;
+        self.owner_matter_settled(&over).await
     }
 
     /// Forgets that the owner was told, so that the matter is told again when it comes back.

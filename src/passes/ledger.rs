@@ -97,7 +97,8 @@ impl Watcher {
             _ => BTreeSet::new(),
         };
         let from = known.last().and_then(NaiveDate::succ_opt).unwrap_or(first);
-        let days = from.iter_days().take_while(|day| *day <= today).map(|day| (day, index_expected_at(day)));
+        // What lies in the past is looked for from now on.
+        let days = from.iter_days().take_while(|day| *day <= today).map(|day| (day, index_expected_at(day).max(now)));
         self.store.add_days(&days.collect::<Vec<_>>()).await
     }
 

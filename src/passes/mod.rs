@@ -10,6 +10,7 @@ mod ledger;
 mod poll;
 mod read;
 mod reread;
+mod self_watch;
 mod watchlist;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use ledger::LedgerSummary;
 pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
 pub use reread::{Reread, describe_news};
+pub use self_watch::Matter;
 pub use watchlist::{Watchlist, describe_unknown};
 
 /// What the passes share.

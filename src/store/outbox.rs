@@ -351,6 +351,19 @@ impl Store {
         self.commit(transaction).await
     }
 
+    /// How many messages wait, and since when the oldest does; `None` where none waits.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn waiting_mail(&self) -> anyhow::Result<Option<(i64, DateTime<Utc>)>> {
+        let (n, oldest): (i64, Option<i64>) =
+            sqlx::query_as("SELECT COUNT(*), MIN(created_at) FROM messages WHERE state = 'waiting'")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error, "count waiting mail"))?;
+        Ok(oldest.map(|oldest| (n, from_micros(oldest))))
+    }
+
     /// Messages whose time has come, in the order they were put in. A next try hours ahead was written under a clock
     /// that ran ahead: no delay is that long.
     ///

@@ -26,6 +26,7 @@ mod completeness;
 mod evaluate;
 
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
+mod self_watch;
 mod state;
 
 // Labelled notices, ours and those shared: floors for the reading.

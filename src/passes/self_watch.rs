@@ -1,0 +1,129 @@
+//! Is all well with the watch itself? One mail to the owner when something has been wrong for a while, one when it is well
+//! again. What cannot be told, because the store or the way out is gone, `status` and the log still say.
+
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+
+use super::{LAST_POLL, LAST_POLL_ERROR, Watcher};
+use crate::edgar::eastern::{eastern, is_open, print_eastern};
+
+/// Something that a person should see to, by a name that stays the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    /// Its name in the store.
+    pub key: &'static str,
+    /// In a few words.
+    pub what: &'static str,
+    /// What is wrong, while it is.
+    pub trouble: Option<String>,
+}
+
+/// EDGAR may be out of reach for so long.
+const LONGEST_SILENCE: TimeDelta = TimeDelta::minutes(30);
+/// From 10:00 to 17:30 Eastern of a business day no hour passes without a filing of the forms that matter here; earlier
+/// ones are last evening's, and what is accepted later is shown the next morning.
+const QUIETEST: TimeDelta = TimeDelta::minutes(60);
+/// So many polls in a row must show it: one that runs once an hour cannot tell sooner.
+const QUIET_ENOUGH: u32 = 6;
+/// The fact that counts polls without anything new, and says since when.
+const QUIET_POLLS: &str = "quiet_polls";
+/// A mail may wait for so long.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(2);
+/// A day's index is read the same evening.
+const LEDGER_PATIENCE: TimeDelta = TimeDelta::hours(36);
+/// The store must have room for so many bytes.
+const LEAST_ROOM: u64 = 200_000_000;
+
+impl Watcher {
+    /// Looks at itself and tells the owner what has changed.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub async fn watch_self(&self) -> anyhow::Result<()> {
+        for Matter { key, what, trouble } in self.matters().await? {
+            match trouble {
+                Some(trouble) => {
+                    let text = format!(
+                        "{trouble}\n\n`edgar-watch status` shows more. One more mail follows when this is over.\n"
+                    );
+                    self.tell_owner(key, what, &text).await?;
+                }
+                None => self.tell_owner_settled(key, what).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that is looked at, well or not.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn matters(&self) -> anyhow::Result<Vec<Matter>> {
+        let now = self.clock.now();
+        Ok(vec![
+            Matter { key: "edgar_silent", what: "EDGAR is out of reach", trouble: self.silence(now).await? },
+            Matter { key: "feed_quiet", what: "EDGAR's feed stands still", trouble: self.quiet_feed(now).await? },
+            Matter { key: "mail_waits", what: "mail does not leave", trouble: self.waiting_mail(now).await? },
+            Matter { key: "days_open", what: "days cannot be reconciled", trouble: self.open_days(now).await? },
+            Matter { key: "disk_full", what: "the disk is nearly full", trouble: self.little_room() },
+        ])
+    }
+
+    async fn silence(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+        let Some((error, since)) = self.store.fact(LAST_POLL_ERROR).await? else { return Ok(None) };
+        let last = self.store.fact(LAST_POLL).await?.map(|(_, at)| at);
+        let silent_since = last.unwrap_or(since);
+        let told = || format!("No poll has gone well since {}: {error}", print_eastern(silent_since));
+        Ok((now - silent_since >= LONGEST_SILENCE).then(told))
+    }
+
+    async fn quiet_feed(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+        let Some((n_polls, _)) = self.store.fact(QUIET_POLLS).await? else { return Ok(None) };
+        let Some((since, n_polls)) = parse_quiet(&n_polls) else { return Ok(None) };
+        let told = || format!("EDGAR's feed has shown nothing new since {}.", print_eastern(since));
+        Ok((n_polls >= QUIET_ENOUGH && now - since >= QUIETEST).then(told))
+    }
+
+    /// Counts the polls of a business day that brought nothing new.
+    pub(super) async fn note_poll(&self, n_recorded: usize) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        if n_recorded > 0 || !is_busy(now) {
+            return self.store.clear_fact(QUIET_POLLS).await;
+        }
+        let before = self.store.fact(QUIET_POLLS).await?.and_then(|(value, _)| parse_quiet(&value));
+        let (since, n_polls) = before.unwrap_or((now, 0));
+        let value = format!("{} {}", since.to_rfc3339(), n_polls + 1);
+        self.store.set_fact(QUIET_POLLS, &value, now).await
+    }
+
+    async fn waiting_mail(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+        let Some((n_waiting, oldest)) = self.store.waiting_mail().await? else { return Ok(None) };
+        let told = || format!("{n_waiting} mails wait to be sent, the oldest since {}.", print_eastern(oldest));
+        Ok((now - oldest >= LONGEST_WAIT).then(told))
+    }
+
+    async fn open_days(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+        let open = self.store.overdue_days(now - LEDGER_PATIENCE).await?;
+        let days: Vec<String> = open.iter().map(ToString::to_string).collect();
+        let told = || format!("EDGAR's index could not be read for {}: filings may have been missed.", days.join(", "));
+        Ok((!days.is_empty()).then(told))
+    }
+
+    fn little_room(&self) -> Option<String> {
+        // Where the room cannot be told, there is nothing to say.
+        let room = rustix::fs::statvfs(self.store.path()).ok()?;
+        let bytes = room.f_bavail.saturating_mul(room.f_frsize);
+        let folder = self.store.path().display();
+        (bytes < LEAST_ROOM).then(|| format!("{} MB are left for the store at {folder}.", bytes / 1_000_000))
+    }
+}
+
+/// Whether filings come in without a pause now.
+fn is_busy(now: DateTime<Utc>) -> bool {
+    let by_day = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0).unwrap_or_default();
+    is_open(now) && (by_day(10, 0)..by_day(17, 30)).contains(&eastern(now).time())
+}
+
+fn parse_quiet(value: &str) -> Option<(DateTime<Utc>, u32)> {
+    let (since, n_polls) = value.split_once(' ')?;
+    Some((since.parse().ok()?, n_polls.parse().ok()?))
+}
