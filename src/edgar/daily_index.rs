@@ -81,14 +81,17 @@ pub fn parse_master(body: &[u8], is_wanted: impl Fn(&IndexRow) -> bool) -> Resul
     }
     let mut file = IndexFile { is_whole: true, ..IndexFile::default() };
     for line in lines {
-        file.is_whole = line.ends_with(b"\n");
+        let ends = line.ends_with(b"\n");
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         if text.is_empty() {
             continue;
         }
         file.n_rows += 1;
-        match parse_row(text) {
+        let row = parse_row(text);
+        // A last row that reads is whole, with or without its line end.
+        file.is_whole = ends || row.is_some();
+        match row {
             Some(row) if is_wanted(&row) => file.rows.push(row),
             Some(_) => {}
             None => file.n_bad += 1,
@@ -214,6 +217,8 @@ mod tests {
     fn a_cut_file_is_told_from_a_whole_one_and_an_error_page_from_both() {
         let cut = parse_master(&MASTER.as_bytes()[..MASTER.len() - 30], |_| true).expect("an index");
         assert!(!cut.is_whole);
+        let unended = MASTER.replace("not a row\n", "");
+        assert!(parse_master(unended.trim_end().as_bytes(), |_| true).expect("an index").is_whole);
         let empty = "CIK|Company Name|Form Type|Date Filed|File Name\n------------------------------\n";
         assert_eq!(parse_master(empty.as_bytes(), |_| true).expect("an index").n_rows, 0);
         assert_eq!(parse_master(b"<html>Access Denied</html>", |_| true), Err(NotAnIndex));

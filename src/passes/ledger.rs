@@ -169,8 +169,10 @@ fn index_expected_at(day: NaiveDate) -> DateTime<Utc> {
 /// What becomes of a day that the list of its quarter does not name.
 fn without_index(day: &LedgerDay, listed: &[ListedDay], now: DateTime<Utc>) -> (DayState, Option<DateTime<Utc>>) {
     let expected = index_expected_at(day.day);
+    // Where the calendar has no business either, the list needs no time to be believed.
+    let patience = if is_edgar_business_day(day.day) { CLOSED_FOR_SURE } else { TimeDelta::zero() };
     let is_written = |listed: &ListedDay| {
-        listed.day > day.day && now - listed.written_at.unwrap_or(expected).max(expected) >= CLOSED_FOR_SURE
+        listed.day > day.day && now - listed.written_at.unwrap_or(expected).max(expected) >= patience
     };
     let is_past_quarter = Quarter::of(day.day).next().first_day() + Days::new(7) < eastern_date(now);
     if listed.iter().any(is_written) || (!listed.is_empty() && is_past_quarter) {

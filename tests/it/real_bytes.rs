@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use edgar_watch::classify::{DeadlineKind, EventKind, EventStatus, default_alert};
+use edgar_watch::edgar::daily_index::{parse_listing, parse_master};
+use edgar_watch::edgar::eastern::eastern_date;
 use edgar_watch::edgar::feed::parse_feed;
 use edgar_watch::edgar::filing::{Document, Filing, FilingHeader, FilingReader, looks_like_submission, parse_header};
 use edgar_watch::edgar::ids::{DocumentType, FormType, ItemNumber};
@@ -724,4 +726,37 @@ fn a_notice_put_into_an_ordinary_report_is_heard() {
     println!("{n_read} documents with a notice in them");
     assert!(deaf.is_empty(), "{} of {n_read} deaf: {deaf:?}", deaf.len());
     assert!(misread.is_empty(), "{} of {n_read} misread: {misread:#?}", misread.len());
+}
+
+// ---------------------------------------------------------------- indexes
+
+#[test]
+fn master_indexes_are_read_row_by_row_and_other_layouts_give_no_rows() {
+    for (name, bytes) in real_files("indexes/daily").into_iter().chain(real_files("indexes/full")) {
+        let file = parse_master(&bytes, |_| true).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let lines = text(&bytes).lines().filter(|line| line.contains("edgar/data/")).count();
+        assert_eq!(file.n_rows, lines, "{name}");
+        if name.contains("master") || name.contains("xbrl") {
+            assert_eq!((file.rows.len(), file.n_bad), (lines, 0), "{name}");
+        } else {
+            assert_eq!((file.rows.len(), file.n_bad), (0, lines), "{name}: fixed width, which is not asked for");
+        }
+    }
+}
+
+#[test]
+fn the_list_of_a_quarter_names_every_day_with_its_hour() {
+    let master = Regex::new(r#""name":"master\.\d{8}\.idx""#).expect("a pattern");
+    let listings = real_files("indexes/directory_json");
+    for (name, bytes) in &listings {
+        let days = parse_listing(bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(days.len(), master.find_iter(&text(bytes)).count(), "{name}");
+        assert!(days.iter().all(|day| day.written_at.is_some() && !day.size.is_empty()), "{name}");
+    }
+    if let Some((_, bytes)) = listings.iter().find(|(name, _)| name.contains("daily-index-qtr")) {
+        let days = parse_listing(bytes).expect("a listing");
+        assert_eq!(days.len(), 62, "the first quarter of 2023");
+        // Each was written the same evening, or after midnight at the latest.
+        assert!(days.iter().all(|day| eastern_date(day.written_at.expect("a time")) >= day.day));
+    }
 }
