@@ -256,3 +256,26 @@ async fn a_feed_that_no_longer_reaches_back_leaves_a_gap_that_the_indexes_close(
     assert_eq!(desk.watcher.store.facts_below(edgar_watch::passes::FEED_GAPS).await.expect("the gaps"), [""; 0]);
     assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
 }
+
+#[tokio::test]
+async fn looking_back_further_opens_days_again_and_adds_earlier_ones() {
+    let desk = Desk::open(archive(&[TestFiling::ordinary(1, "2026-03-19T14:00:00Z")]), NOON).await;
+    cycle_at(&desk, NOON).await;
+    let earlier = TestFiling::determination(8, "2026-03-18T15:00:00Z");
+    desk.edgar.change(|archive| {
+        earlier.file(archive);
+        earlier.publish_index_page(archive);
+    });
+    for (day, written) in [("2026-03-18", "2026-03-19T02:15:00Z"), ("2026-03-19", EVENING)] {
+        desk.clock.set(written);
+        write_index(&desk, day);
+    }
+    cycle_at(&desk, EVENING).await;
+    assert_eq!(desk.subjects().len(), 0, "dated before watching began");
+    assert_eq!(n_asked(&desk, "master.20260319"), 1);
+    desk.clock.set("2026-03-20T03:00:00Z");
+    desk.watcher.cycle(Some(date("2026-03-18"))).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
+    assert_eq!(n_asked(&desk, "master.20260319"), 2, "what counts now may have been passed over then");
+    assert_eq!(day(&desk, "2026-03-18").await.state, DayState::Closed);
+}
