@@ -130,6 +130,11 @@ pub fn fiscal_year_end(known: &[(usize, ReportMention)], text: &str) -> u32 {
     ends.next_back().map(end_month).or_else(told).unwrap_or(12)
 }
 
+/// The month in which a fiscal quarter ends.
+fn quarter_month(quarter: u32, year_end: u32) -> u32 {
+    (year_end + 3 * quarter - 1) % 12 + 1
+}
+
 /// The month a period belongs to: one that ends in the first days of a month belongs to the month before.
 fn end_month(end: NaiveDate) -> u32 {
     month_meant(end.month(), end.day())
@@ -216,7 +221,7 @@ pub fn resolve(
             same.iter().rev().find(|d| d.year() == year || (d.year() == year + 1 && d.month() <= 2)).copied()
         }
         Hint::Quarter(quarter, year) => {
-            let month = (year_end + 3 * quarter - 1) % 12 + 1;
+            let month = quarter_month(quarter, year_end);
             let fits = |d: &&NaiveDate| {
                 let year_named = if month > year_end { d.year() + 1 } else { d.year() };
                 year.is_none_or(|y| y == year_named) && end_month(**d) == month
@@ -248,12 +253,12 @@ pub fn guess(report: &ReportMention, reference: Option<NaiveDate>, year_end: u32
         if this < reference { Some(this) } else { month_end(reference.year() - 1, month) }
     };
     // The end of the fiscal quarter of this number that came last.
-    let quarter = |quarter: u32| last((year_end + 3 * quarter - 1) % 12 + 1);
+    let quarter = |quarter: u32| last(quarter_month(quarter, year_end));
     match report.hint {
         Hint::Month(month) => last(month),
         Hint::Quarter(number @ 1..=3, None) => quarter(number),
         Hint::Quarter(number @ 1..=3, Some(year)) => {
-            let month = (year_end + 3 * number - 1) % 12 + 1;
+            let month = quarter_month(number, year_end);
             month_end(if month > year_end { year - 1 } else { year }, month)
         }
         Hint::Year(year) if report.form.starts_with("10-K") || matches!(report.form.as_str(), "20-F" | "40-F") => {

@@ -4,7 +4,8 @@
 //! Whether a day has an index is decided by the folder's own list. A file that is missing answers the same on a holiday
 //! as before publication, so calendars only say when it is worth looking.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -46,14 +47,14 @@ impl Watcher {
     pub async fn ledger_pass(&self) -> Result<LedgerSummary, PassError> {
         let now = self.clock.now();
         let mut summary = LedgerSummary::default();
-        let watched = self.store.watched().await?;
-        let Some(first) = watched.iter().map(|watched| watched.since_date).min() else { return Ok(summary) };
+        let Some(first) = self.store.watched_since().await? else { return Ok(summary) };
         self.open_new_days(first, now).await?;
         self.store.reopen_days(now).await?;
         let due = self.store.due_days(now).await?;
         if due.is_empty() {
             return Ok(summary);
         }
+        let watched = self.store.watched().await?;
         let watchlist = self.resolve_watchlist().await?;
         let mut listings: BTreeMap<Quarter, Vec<ListedDay>> = BTreeMap::new();
         for day in due {
@@ -61,7 +62,7 @@ impl Watcher {
                 break;
             }
             let quarter = Quarter::of(day.day);
-            if let std::collections::btree_map::Entry::Vacant(entry) = listings.entry(quarter) {
+            if let Entry::Vacant(entry) = listings.entry(quarter) {
                 entry.insert(self.client.listed_days(quarter).await?);
             }
             let listed = &listings[&quarter];
@@ -76,11 +77,11 @@ impl Watcher {
 
     /// A gap in the feed is closed once the index of every day up to its end was read.
     async fn close_gaps(&self) -> anyhow::Result<()> {
+        let open = self.store.overdue_days(DateTime::<Utc>::MAX_UTC).await?;
         for prefix in feed_prefixes(&self.settings.watch.forms) {
             let key = format!("{FEED_GAPS}{prefix}");
             let Some((day, _)) = self.store.fact(&key).await? else { continue };
             let end: NaiveDate = day.parse().unwrap_or(NaiveDate::MAX);
-            let open = self.store.overdue_days(DateTime::<Utc>::MAX_UTC).await?;
             if open.iter().all(|open| *open > end) {
                 tracing::info!("the gap in the feed up to {day} is closed from the indexes");
                 self.store.clear_fact(&key).await?;
@@ -92,11 +93,11 @@ impl Watcher {
     /// Every date from the first watched one to today has its row.
     async fn open_new_days(&self, first: NaiveDate, now: DateTime<Utc>) -> anyhow::Result<()> {
         let today = eastern_date(now);
-        let known: BTreeSet<NaiveDate> = match self.store.first_day().await? {
-            Some(known) if known <= first => self.store.latest_days(1).await?.iter().map(|d| d.day).collect(),
-            _ => BTreeSet::new(),
+        let newest = match self.store.first_day().await? {
+            Some(known) if known <= first => self.store.latest_days(1).await?.first().map(|newest| newest.day),
+            _ => None,
         };
-        let from = known.last().and_then(NaiveDate::succ_opt).unwrap_or(first);
+        let from = newest.and_then(|newest| newest.succ_opt()).unwrap_or(first);
         // What lies in the past is looked for from now on.
         let days = from.iter_days().take_while(|day| *day <= today).map(|day| (day, index_expected_at(day).max(now)));
         self.store.add_days(&days.collect::<Vec<_>>()).await
@@ -234,9 +235,7 @@ pub(super) fn sort_rows(
 
 /// A filing dated before its issuer was watched is no news.
 fn state_of(filers: &[Filer], filing_date: NaiveDate, watched: &[Watched]) -> FilingState {
-    let is_about =
-        |watched: &&Watched| watched.key == "*" || filers.iter().any(|filer| filer.cik.to_string() == watched.key);
-    let is_news = watched.iter().filter(is_about).any(|watched| filing_date >= watched.since_date);
+    let is_news = watched.iter().any(|watched| watched.is_about(filers) && filing_date >= watched.since_date);
     if is_news { FilingState::Found } else { FilingState::Baseline }
 }
 

@@ -317,13 +317,14 @@ impl Walk<'_> {
         if !self.watcher.settings.watch.forms.contains(&filing.form) || !self.watchlist.watches(&filing.filers) {
             return FilingState::NotWatched;
         }
-        let is_about = |watched: &&Watched| {
-            watched.key == "*" || filing.filers.iter().any(|filer| filer.cik.to_string() == watched.key)
-        };
         let is_news = |watched: &Watched| {
             watched.baselines.iter().any(|prefix| prefix == self.prefix) && filing.filing_date >= watched.since_date
         };
-        if self.watched.iter().filter(is_about).any(is_news) { FilingState::Found } else { FilingState::Baseline }
+        if self.watched.iter().filter(|watched| watched.is_about(&filing.filers)).any(is_news) {
+            FilingState::Found
+        } else {
+            FilingState::Baseline
+        }
     }
 }
 

@@ -46,10 +46,8 @@ impl Watcher {
             documents.iter().map(|document| read_stored(document, &context)).collect();
         let after = merge_documents(&per_document);
         let is_told = self.store.alert(&alert_id(accession, Purpose::Reading)).await?.is_some();
-        let alert = match default_alert(&after) && !is_told {
-            true => Some(self.late_alert(&queued, &after).await?),
-            false => None,
-        };
+        let is_news = default_alert(&after) && !is_told;
+        let alert = if is_news { Some(self.late_alert(&queued, &after).await?) } else { None };
         let row = alert.as_ref().map(alert_row).transpose()?;
         let same = before == after;
         self.store.replace_events(accession, &after, CLASSIFIER_VERSION, row.as_ref()).await?;

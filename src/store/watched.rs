@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Store, to_micros};
 use crate::edgar::eastern::eastern_date;
+use crate::edgar::feed::Filer;
 use crate::edgar::ids::Cik;
 
 /// A watched issuer, or all.
@@ -15,6 +16,13 @@ pub struct Watched {
     pub since_date: NaiveDate,
     /// The queries of which a whole walk has recorded what was there when watching began.
     pub baselines: Vec<String>,
+}
+
+impl Watched {
+    /// Whether it stands for one of these filers.
+    pub fn is_about(&self, filers: &[Filer]) -> bool {
+        self.key == "*" || filers.iter().any(|filer| filer.cik.to_string() == self.key)
+    }
 }
 
 /// A ticker that was resolved once and keeps its CIK.
@@ -109,6 +117,18 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "mark the baseline"))?;
         Ok(())
+    }
+
+    /// The earliest date from which an issuer is watched; `None` where nobody is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn watched_since(&self) -> anyhow::Result<Option<NaiveDate>> {
+        let (since,): (Option<String>,) = sqlx::query_as("SELECT MIN(since_date) FROM watched")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the watched issuers"))?;
+        Ok(since.and_then(|since| since.parse().ok()))
     }
 
     /// Every watched issuer.
