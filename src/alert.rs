@@ -111,9 +111,18 @@ pub fn alert_id(accession: AccessionNumber, purpose: Purpose) -> String {
 
 /// A mail's identity without its angle brackets: made from alert and recipient alone, so that a repeat is recognised.
 pub fn message_id(alert_id: &str, recipient: &str) -> String {
-    let digest = Sha256::digest(format!("{alert_id}\n{}", recipient.to_lowercase()));
-    let hex: String = digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("{alert_id}.{hex}@{MESSAGE_ID_DOMAIN}")
+    format!("{alert_id}.{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[alert_id, &recipient.to_lowercase()]))
+}
+
+/// The identity of a mail to the owner about a matter that came up at an instant, without angle brackets.
+pub fn owner_message_id(matter: &str, at: DateTime<Utc>, recipient: &str) -> String {
+    let at = at.timestamp_micros().to_string();
+    format!("owner.{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[matter, &at, &recipient.to_lowercase()]))
+}
+
+fn fingerprint(parts: &[&str]) -> String {
+    let digest = Sha256::digest(parts.join("\n"));
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The thread that all mails on one filing belong to, without angle brackets.

@@ -32,3 +32,30 @@ impl Clock for SystemClock {
         Box::pin(tokio::time::sleep(duration))
     }
 }
+
+/// The machine's clock, set to another time when the program started: builds for tests alone have it.
+#[cfg(feature = "fail-points")]
+#[derive(Debug, Clone, Copy)]
+pub struct SetClock {
+    set_to: DateTime<Utc>,
+    at: std::time::Instant,
+}
+
+#[cfg(feature = "fail-points")]
+impl SetClock {
+    /// A clock that shows `now` now.
+    pub fn set_to(now: DateTime<Utc>) -> Self {
+        Self { set_to: now, at: std::time::Instant::now() }
+    }
+}
+
+#[cfg(feature = "fail-points")]
+impl Clock for SetClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.set_to + self.at.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

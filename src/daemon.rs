@@ -189,7 +189,7 @@ async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Recei
 async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
-        let next = match watcher.deliver().await {
+        let next = match watcher.deliver(Some(&wake.mailer)).await {
             Ok(_) => watcher.store.next_message_due().await.map_err(PassError::from),
             Err(error) => Err(error),
         };

@@ -23,6 +23,7 @@
 //! - [`daemon`], [`cli`]: the passes in tasks, or one after the other
 //! - [`config`], [`logging`], [`clock`], [`calendar`], [`tls`], [`suggest`]: what the others stand on
 //! - [`demo`]: an invented archive behind a loopback EDGAR
+//! - [`fail_points`]: where a build for tests dies on request; empty in every other
 //!
 //! docs/ARCHITECTURE.md has the picture and the invariants.
 
@@ -37,6 +38,7 @@ pub mod daemon;
 pub mod demo;
 pub mod edgar;
 pub mod evaluate;
+pub mod fail_points;
 pub mod linking;
 pub mod logging;
 pub mod mail;

@@ -61,7 +61,7 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
         Err(_) => Ok(ReadSummary::default()),
     };
     if args.send && lock.is_some() {
-        watcher.deliver().await?;
+        watcher.deliver(None).await?;
     }
     interrupted.abort();
     let waiting = waiting(&watcher.store, args.send).await?;

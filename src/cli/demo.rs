@@ -55,7 +55,7 @@ pub(super) async fn run(common: &Common) -> Result<(), Failure> {
     let since = NaiveDate::from_ymd_opt(2007, 1, 1);
     let polled = watcher.poll(since).await?;
     let read = watcher.read(None).await?;
-    let delivered = watcher.deliver().await?;
+    let delivered = watcher.deliver(None).await?;
     print(&format!(
         "  {} feed entries, {} filings, {} read, {} alerts, {} mails\n",
         polled.n_entries, polled.n_recorded, read.n_read, read.n_alerts, delivered.n_sent
@@ -67,7 +67,7 @@ pub(super) async fn run(common: &Common) -> Result<(), Failure> {
     print_mails(&folder.join("mail"))?;
 
     let again = watcher.poll(None).await?;
-    let delivered = watcher.deliver().await?;
+    let delivered = watcher.deliver(None).await?;
     print(&format!(
         "Second cycle over the same feed: {} feed entries, {} new, {} mails.\n\nThe mails, HTML included, and the store are kept in {}\n",
         again.n_entries,

@@ -191,6 +191,10 @@ fn complain(message: impl std::fmt::Display) {
 }
 
 fn system_clock() -> SharedClock {
+    #[cfg(feature = "fail-points")]
+    if let Some(now) = crate::fail_points::started_at() {
+        return Arc::new(crate::clock::SetClock::set_to(now));
+    }
     Arc::new(SystemClock)
 }
 

@@ -1,9 +1,15 @@
 //! A folder of mail: one `.eml` file each, named by its Message-ID, complete the moment it appears.
 
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DeliveryError, Envelope};
+use crate::fail_points::{self, Moment};
+
+/// The fail-point of a mail that appears in its folder.
+const RENAME: &str = "rename a mail";
 
 pub(super) async fn write(folder: &Path, envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
     let path = folder.join(file_name(envelope.message_id));
@@ -23,13 +29,19 @@ pub(super) fn look(folder: &Path) -> Result<(), DeliveryError> {
         .map_err(|error| DeliveryError::Unreachable(format!("mail folder {}: {error}", folder.display())))
 }
 
-/// The same mail written twice lands on the same name, so a repeat after a crash replaces itself.
+/// The same mail written twice lands on the same names, the passing one too: a repeat after a crash replaces what was
+/// left, and nothing else remains.
 fn persist(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new().prefix(".").suffix(".tmp").tempfile_in(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let passing = folder.join(format!(".{name}.tmp"));
+    // For nobody else to read, as a mailbox is.
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&passing)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
+    file.sync_all()?;
+    fail_points::pass(Moment::Before, RENAME);
+    std::fs::rename(&passing, path)?;
+    fail_points::pass(Moment::After, RENAME);
     std::fs::File::open(folder)?.sync_all()
 }
 

@@ -15,6 +15,7 @@ use lettre::transport::smtp::response::Response;
 
 use super::{DeliveryError, Envelope};
 use crate::config::{SmtpSettings, SmtpTls};
+use crate::fail_points::{self, Moment};
 
 /// Time limits of the steps of a transaction.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +113,7 @@ impl SmtpTransport {
         if let Some(mut connection) = self.connection.take() {
             // The relay's answer to QUIT changes nothing.
             let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
+            fail_points::pass(Moment::After, "the answer to QUIT");
         }
     }
 
@@ -127,6 +129,7 @@ impl SmtpTransport {
             None,
         );
         let mut connection = limit(self.timeouts.command, open).await.map_err(|fault| self.unreachable(&fault))?;
+        fail_points::pass(Moment::After, "greeting and EHLO");
         if let (SmtpTls::Starttls, Some(tls)) = (self.settings.tls, self.tls.clone()) {
             limit(self.timeouts.command, connection.starttls(tls, &hello))
                 .await
@@ -155,7 +158,7 @@ impl SmtpTransport {
         let (from, to) = (parse_address(envelope.from)?, parse_address(envelope.to)?);
         let first = limit(command, connection.command(Mail::new(Some(from), parameters))).await;
         match first {
-            Ok(_) => {}
+            Ok(_) => fail_points::pass(Moment::After, "the answer to MAIL"),
             // No answer to the first command means the connection was dead, not that the mail was judged.
             Err(Fault::Broken(reason)) => return Err(self.unreachable(&Fault::Broken(reason))),
             Err(fault) => return Err(self.judged(fault, &mut connection).await),
@@ -163,11 +166,14 @@ impl SmtpTransport {
         if let Err(fault) = limit(command, connection.command(Rcpt::new(to, Vec::new()))).await {
             return Err(self.judged(fault, &mut connection).await);
         }
+        fail_points::pass(Moment::After, "the answer to RCPT");
         if let Err(fault) = limit(command, connection.command(Data)).await {
             return Err(self.judged(fault, &mut connection).await);
         }
+        fail_points::pass(Moment::After, "the answer to DATA");
         match limit(self.timeouts.data, connection.message(bytes)).await {
             Ok(reply) => {
+                fail_points::pass(Moment::After, "the answer to the final dot");
                 self.connection = Some(connection);
                 Ok(print_reply(&reply))
             }
@@ -178,6 +184,9 @@ impl SmtpTransport {
     /// A fault that concerns this mail. Without an answer the mail may have been taken, so it is tried again, with
     /// the same bytes.
     async fn judged(&self, fault: Fault, connection: &mut AsyncSmtpConnection) -> DeliveryError {
+        if matches!(fault, Fault::Answered { .. }) {
+            fail_points::pass(Moment::After, "a refusal");
+        }
         let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
         match fault {
             Fault::Answered { code, text } if code >= 500 => {

@@ -117,9 +117,9 @@ impl Watcher {
     ///
     /// # Errors
     /// Those of the pass.
-    pub async fn deliver(&self) -> Result<DeliverSummary, PassError> {
+    pub async fn deliver(&self, wake: Option<&Notify>) -> Result<DeliverSummary, PassError> {
         let began_at = self.clock.now();
-        let delivered = self.deliver_pass().await;
+        let delivered = self.deliver_pass(wake).await;
         if let Ok(summary) = &delivered
             && *summary != DeliverSummary::default()
         {
@@ -146,7 +146,7 @@ impl Watcher {
         let reconciled = if polled.is_ok() { self.reconcile().await.map(drop) } else { Ok(()) };
         let read = self.read(None).await;
         let watched = self.watch_self().await;
-        let delivered = self.deliver().await;
+        let delivered = self.deliver(None).await;
         watched?;
         let summary = polled?;
         reconciled?;

@@ -16,6 +16,8 @@ mod watchlist;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Notify;
+
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure};
@@ -135,4 +137,12 @@ pub fn client_for(
         priority,
     };
     EdgarClient::new(client, budget, clock)
+}
+
+/// Resolves when `wake` is notified; never where there is none.
+async fn notified(wake: Option<&Notify>) {
+    match wake {
+        Some(wake) => wake.notified().await,
+        None => std::future::pending().await,
+    }
 }

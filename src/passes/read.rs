@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 use super::consequences::{alert_row, consequences, notices};
-use super::{PassError, Watcher, Watchlist};
+use super::{PassError, Watcher, Watchlist, notified};
 use crate::alert::{Alert, AlertDocument, Asked, Purpose, alert_id, recipients};
 use crate::classify::{CLASSIFIER_VERSION, EventStatus};
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
@@ -474,16 +474,10 @@ impl Watcher {
             tracing::error!(%accession, "{reason}: given up after {} tries, see status", queued.attempts + 1);
             let link = self.client.index_url(filing_cik(queued), accession);
             let text = format!("{reason}\n\nThe filing was not read. Open it yourself:\n{link}\n");
-            // The owner first: were the process to end in between, the filing would be tried and parked once more.
-            if self.queue == Queue::Live {
-                self.tell_owner(
-                    &format!("parked:{accession}"),
-                    &format!("filing {accession} could not be read"),
-                    &text,
-                )
-                .await?;
-            }
-            self.store.park_filing(accession, &reason).await?;
+            let what = format!("filing {accession} could not be read");
+            let mail = self.owner_mail(&format!("parked:{accession}"), &what, &text)?;
+            let tell = Some(&mail).filter(|_| self.queue == Queue::Live);
+            self.store.park_filing(accession, &reason, tell, now).await?;
             return Ok(Outcome::Parked);
         }
         let next_try_at = now + next_delay(queued.attempts, fastrand::u64(..));
@@ -522,14 +516,6 @@ fn check_filing(filing: Filing, queued: &QueuedFiling) -> Result<Filing, FetchEr
         Some(reason) => {
             Err(FetchError { what: format!("filing {}", queued.accession), failure: FetchFailure::Unexpected(reason) })
         }
-    }
-}
-
-/// Resolves when `wake` is notified; never where there is none.
-async fn notified(wake: Option<&Notify>) {
-    match wake {
-        Some(wake) => wake.notified().await,
-        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Store, from_micros, to_micros};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::pace::{BudgetFuture, Grant, Pace, Priority, RequestBudget};
+use crate::fail_points::{self, Moment};
+
+/// The name of taking a token.
+const RESERVE: &str = "reserve a request";
 
 /// What the budget looks like now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +51,7 @@ impl RequestBudget for Store {
                 Priority::Live => i64::MAX,
                 Priority::Backfill => to_micros(now),
             };
+            fail_points::pass(Moment::Before, RESERVE);
             let row: Option<(i64, i64, String, String)> = sqlx::query_as(
                 "UPDATE request_budget SET
                     next_free_at = CASE
@@ -73,7 +78,8 @@ impl RequestBudget for Store {
             .bind(latest)
             .fetch_optional(&self.pool)
             .await
-            .map_err(|error| self.failed(&error, "reserve a request"))?;
+            .map_err(|error| self.failed(&error, RESERVE))?;
+            fail_points::pass(Moment::After, RESERVE);
             let Some(row) = row else { return self.wait_for_room(now).await };
             let (next_free_at, blocked_until, block_reason, refused) = row;
             if refused == user_agent {
@@ -90,28 +96,24 @@ impl RequestBudget for Store {
     fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, ()> {
         Box::pin(async move {
             // A block that ends later stays, unless it was written under a clock that ran ahead.
-            sqlx::query(
+            let statement = sqlx::query(
                 "UPDATE request_budget SET block_reason = $2,
                     blocked_until = CASE WHEN blocked_until > $1 AND blocked_until < $3 THEN blocked_until ELSE $1 END
                  WHERE id = 1",
             )
             .bind(to_micros(until))
             .bind(reason.to_owned())
-            .bind(to_micros(now + LONGEST_BLOCK))
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "remember a block"))?;
+            .bind(to_micros(now + LONGEST_BLOCK));
+            self.write(statement, "remember a block").await?;
             Ok(())
         })
     }
 
     fn refuse_user_agent<'a>(&'a self, user_agent: Option<&'a str>) -> BudgetFuture<'a, ()> {
         Box::pin(async move {
-            sqlx::query("UPDATE request_budget SET refused_user_agent = $1 WHERE id = 1")
-                .bind(user_agent.unwrap_or_default().to_owned())
-                .execute(&self.pool)
-                .await
-                .map_err(|error| self.failed(&error, "remember a refused User-Agent"))?;
+            let statement = sqlx::query("UPDATE request_budget SET refused_user_agent = $1 WHERE id = 1")
+                .bind(user_agent.unwrap_or_default().to_owned());
+            self.write(statement, "remember a refused User-Agent").await?;
             Ok(())
         })
     }

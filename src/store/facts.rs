@@ -23,16 +23,14 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn set_fact(&self, key: &str, value: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "INSERT INTO facts (key, value, at) VALUES ($1, $2, $3)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at",
         )
         .bind(key.to_owned())
         .bind(value.to_owned())
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "write fact"))?;
+        .bind(to_micros(now));
+        self.write(statement, "write fact").await?;
         Ok(())
     }
 
@@ -55,11 +53,17 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn clear_fact(&self, key: &str) -> anyhow::Result<()> {
-        sqlx::query("DELETE FROM facts WHERE key = $1")
-            .bind(key.to_owned())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "forget fact"))?;
+        self.clear_facts([key, key]).await
+    }
+
+    /// Forgets two values at once.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is forgotten then.
+    pub async fn clear_facts(&self, keys: [&str; 2]) -> anyhow::Result<()> {
+        let [first, second] = keys.map(str::to_owned);
+        let statement = sqlx::query("DELETE FROM facts WHERE key = $1 OR key = $2").bind(first).bind(second);
+        self.write(statement, "forget fact").await?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use flate2::write::ZlibEncoder;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::letters::Linked;
-use super::outbox::{AlertRow, Consequences, NewNotice};
+use super::outbox::{AlertRow, Consequences, NewNotice, OnceMail};
 use super::{FeedQueryState, Store, from_micros, to_micros};
 use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
@@ -250,7 +250,7 @@ impl Store {
         if is_whole {
             self.mark_baseline(&mut transaction, prefix).await?;
         }
-        self.commit(transaction).await?;
+        self.commit(transaction, "record a pass").await?;
         Ok(n_found)
     }
 
@@ -323,17 +323,15 @@ impl Store {
         accepted_at: Option<DateTime<Utc>>,
         items: &[ItemNumber],
     ) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE filings SET accepted_at = COALESCE($2, accepted_at), accepted_known = 1,
                     items = CASE WHEN items = '' THEN $3 ELSE items END
              WHERE accession = $1 AND accepted_known = 0",
         )
         .bind(accession.as_i64())
         .bind(accepted_at.map(to_micros))
-        .bind(join_items(items))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "note an acceptance time"))?;
+        .bind(join_items(items));
+        self.write(statement, "note an acceptance time").await?;
         Ok(())
     }
 
@@ -412,7 +410,7 @@ impl Store {
                 n_queued += usize::from(self.requeue(&mut transaction, accession, now).await?);
             }
         }
-        self.commit(transaction).await?;
+        self.commit(transaction, "look back").await?;
         Ok(n_queued)
     }
 
@@ -509,15 +507,13 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn requeue_parked(&self, now: DateTime<Utc>) -> anyhow::Result<u64> {
-        let done = sqlx::query(
+        let statement = sqlx::query(
             "UPDATE filings SET state = 'found', next_try_at = $1, attempts = 0, refused_since = NULL
              WHERE state = 'parked'",
         )
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "queue what was given up"))?;
-        Ok(done.rows_affected())
+        .bind(to_micros(now));
+        let n_changed = self.write(statement, "queue what was given up").await?;
+        Ok(n_changed)
     }
 
     /// Puts other events in the place of those of a filing that was read before, links them anew, and records an alert that
@@ -555,7 +551,7 @@ impl Store {
         {
             self.insert_alert(&mut transaction, alert, &[]).await?;
         }
-        self.commit(transaction).await
+        self.commit(transaction, "replace events").await
     }
 
     async fn queued(
@@ -653,14 +649,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be written: then nothing is to be tried.
     pub async fn begin_try(&self, accession: AccessionNumber, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE filings SET attempts = attempts + 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
-        .bind(to_micros(next_try_at))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "begin to read a filing"))?;
+        .bind(to_micros(next_try_at));
+        self.write(statement, "begin to read a filing").await?;
         Ok(())
     }
 
@@ -669,14 +663,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn take_back_try(&self, accession: AccessionNumber, now: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE filings SET attempts = attempts - 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "put a filing back"))?;
+        .bind(to_micros(now));
+        self.write(statement, "put a filing back").await?;
         Ok(())
     }
 
@@ -692,35 +684,43 @@ impl Store {
         next_try_at: DateTime<Utc>,
         refused_since: Option<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE filings SET last_error = $2, next_try_at = $3, refused_since = $4
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(reason.to_owned())
         .bind(to_micros(next_try_at))
-        .bind(refused_since.map(to_micros))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "postpone a filing"))?;
+        .bind(refused_since.map(to_micros));
+        self.write(statement, "postpone a filing").await?;
         Ok(())
     }
 
-    /// Gives a filing up and keeps the reason.
+    /// Gives a filing up and keeps the reason, together with the mail that tells of it.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn park_filing(&self, accession: AccessionNumber, reason: &str) -> anyhow::Result<()> {
+    /// When the store cannot be written; nothing is written then.
+    pub async fn park_filing(
+        &self,
+        accession: AccessionNumber,
+        reason: &str,
+        tell: Option<&OnceMail>,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
         sqlx::query(
             "UPDATE filings SET state = 'parked', last_error = $2, next_try_at = NULL
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
         .bind(reason.to_owned())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "park a filing"))?;
-        Ok(())
+        if let Some(tell) = tell {
+            self.insert_once(&mut transaction, tell, now).await?;
+        }
+        self.commit(transaction, "park a filing").await
     }
 
     /// Marks a filing read together with its documents, events and what `decide` makes follow from them: all or
@@ -780,7 +780,7 @@ impl Store {
         for released in &follows.released {
             self.release(&mut transaction, released, reading.read_at).await?;
         }
-        self.commit(transaction).await?;
+        self.commit(transaction, "record a reading").await?;
         Ok(Some(follows))
     }
 
@@ -800,7 +800,7 @@ impl Store {
         if done.rows_affected() > 0 {
             self.insert_alert(&mut transaction, alert, notices).await?;
         }
-        self.commit(transaction).await
+        self.commit(transaction, "tell of an unreadable filing").await
     }
 
     async fn insert_document(

@@ -128,7 +128,7 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "add a day to the ledger"))?;
         }
-        self.commit(transaction).await
+        self.commit(transaction, "add days").await
     }
 
     /// Opens days again for which more issuers are watched now than when they were reconciled.
@@ -136,16 +136,14 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn reopen_days(&self, now: DateTime<Utc>) -> anyhow::Result<u64> {
-        let done = sqlx::query(
+        let statement = sqlx::query(
             "UPDATE days SET state = 'open', next_check_at = $1, index_size = ''
              WHERE state <> 'open'
                AND reconciled_at < (SELECT MAX(added_at) FROM watched WHERE since_date <= days.day)",
         )
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "open days again"))?;
-        Ok(done.rows_affected())
+        .bind(to_micros(now));
+        let n_changed = self.write(statement, "open days again").await?;
+        Ok(n_changed)
     }
 
     /// The days to be looked at by now, earliest first.
@@ -237,7 +235,7 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "close a day"))?;
-        self.commit(transaction).await?;
+        self.commit(transaction, "reconcile a day").await?;
         Ok(counts)
     }
 
@@ -327,7 +325,7 @@ impl Store {
                 .await
                 .map_err(|error| self.failed(&error, "note a day as backfilled"))?;
         }
-        self.commit(transaction).await?;
+        self.commit(transaction, "record a backfill").await?;
         Ok(n_queued)
     }
 
@@ -341,17 +339,15 @@ impl Store {
         state: DayState,
         next_check_at: Option<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE days SET state = $2, next_check_at = $3,
                     n_checks = n_checks + CASE WHEN $2 = 'open' THEN 0 ELSE 1 END
              WHERE day = $1",
         )
         .bind(day.to_string())
         .bind(state.as_str().to_owned())
-        .bind(next_check_at.map(to_micros))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "put off a day"))?;
+        .bind(next_check_at.map(to_micros));
+        self.write(statement, "put off a day").await?;
         Ok(())
     }
 }

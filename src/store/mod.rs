@@ -17,10 +17,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::Migrator;
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction};
 use url::Url;
+
+use crate::fail_points::{self, Moment};
 
 pub use budget::BudgetState;
 pub use feed_queries::FeedQueryState;
@@ -28,8 +31,8 @@ pub use filings::{FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, Re
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay};
 pub use letters::Linked;
 pub use outbox::{
-    AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, Released,
-    Withheld,
+    AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
+    Released, Withheld,
 };
 pub use watched::{PinnedTicker, Watched};
 
@@ -38,6 +41,9 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite
 /// Statement that opens a write transaction on SQLite: it takes the write lock at once, so that a transaction
 /// which has read can never fail later for want of it.
 const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// The fail-point of bringing the schema up to date.
+const MIGRATE: &str = "bring the schema up to date";
 
 /// A handle on the store; cheap to clone.
 #[derive(Debug, Clone)]
@@ -116,7 +122,9 @@ impl Store {
         let store = Self { pool, path: path.clone() };
         store.refuse_newer().await?;
         if create {
+            fail_points::pass(Moment::Before, MIGRATE);
             SQLITE_MIGRATIONS.run(&store.pool).await.map_err(|error| unusable(explain_migration(&error)))?;
+            fail_points::pass(Moment::After, MIGRATE);
         }
         Ok(store)
     }
@@ -142,11 +150,8 @@ impl Store {
     /// # Errors
     /// When the file exists or cannot be written.
     pub async fn copy_to(&self, path: &Path) -> anyhow::Result<()> {
-        sqlx::query("VACUUM INTO $1")
-            .bind(path.to_string_lossy().into_owned())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "copy"))?;
+        let statement = sqlx::query("VACUUM INTO $1").bind(path.to_string_lossy().into_owned());
+        self.write(statement, "copy").await?;
         Ok(())
     }
 
@@ -167,8 +172,19 @@ impl Store {
         self.pool.begin_with(BEGIN_WRITE).await.map_err(|error| self.failed(&error, "begin"))
     }
 
-    async fn commit(&self, transaction: Transaction<'static, Any>) -> anyhow::Result<()> {
-        transaction.commit().await.map_err(|error| self.failed(&error, "commit"))
+    async fn commit(&self, transaction: Transaction<'static, Any>, what: &'static str) -> anyhow::Result<()> {
+        fail_points::pass(Moment::Before, what);
+        transaction.commit().await.map_err(|error| self.failed(&error, what))?;
+        fail_points::pass(Moment::After, what);
+        Ok(())
+    }
+
+    /// One statement that is a transaction of its own. Returns how many rows it changed.
+    async fn write(&self, statement: Query<'_, Any, AnyArguments>, what: &'static str) -> anyhow::Result<u64> {
+        fail_points::pass(Moment::Before, what);
+        let done = statement.execute(&self.pool).await.map_err(|error| self.failed(&error, what))?;
+        fail_points::pass(Moment::After, what);
+        Ok(done.rows_affected())
     }
 
     fn failed(&self, error: &sqlx::Error, what: &str) -> anyhow::Error {

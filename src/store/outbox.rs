@@ -69,6 +69,21 @@ pub struct Consequences {
     pub released: Vec<Released>,
 }
 
+/// A finished mail that carries no notice: it tells something once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnceMail {
+    /// The fact that remembers that it was told; while it is there, the mail is not put in the outbox again.
+    pub fact: String,
+    /// The mail's identity.
+    pub message_id: String,
+    /// Where it goes.
+    pub recipient: String,
+    /// Its subject.
+    pub subject: String,
+    /// The mail.
+    pub bytes: Vec<u8>,
+}
+
 /// Where a message stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageState {
@@ -323,32 +338,34 @@ impl Store {
         Ok(id)
     }
 
-    /// Puts a finished mail in the outbox, one that carries no notice, and remembers `fact` with it. Nothing is done
-    /// where that fact is remembered already.
+    /// Puts a mail in the outbox, unless what it tells was told before.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
-    pub async fn enqueue_mail_once(
+    pub async fn enqueue_once(&self, mail: &OnceMail, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        self.insert_once(&mut transaction, mail, now).await?;
+        self.commit(transaction, "enqueue a mail").await
+    }
+
+    pub(super) async fn insert_once(
         &self,
-        fact: &str,
-        message_id: &str,
-        recipient: &str,
-        subject: &str,
-        bytes: Vec<u8>,
+        connection: &mut AnyConnection,
+        mail: &OnceMail,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.begin_write().await?;
+        let OnceMail { fact, message_id, recipient, subject, bytes } = mail;
         let done = sqlx::query("INSERT INTO facts (key, value, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING")
-            .bind(fact.to_owned())
-            .bind(subject.to_owned())
+            .bind(fact.clone())
+            .bind(subject.clone())
             .bind(to_micros(now))
-            .execute(&mut *transaction)
+            .execute(&mut *connection)
             .await
             .map_err(|error| self.failed(&error, "remember that the owner was told"))?;
         if done.rows_affected() > 0 {
-            self.insert_message(&mut transaction, message_id, recipient, subject, now, Some(bytes)).await?;
+            self.insert_message(connection, message_id, recipient, subject, now, Some(bytes.clone())).await?;
         }
-        self.commit(transaction).await
+        Ok(())
     }
 
     /// How many messages wait, and since when the oldest does; `None` where none waits.
@@ -423,12 +440,9 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn freeze_message(&self, id: i64, bytes: &[u8]) -> anyhow::Result<()> {
-        sqlx::query("UPDATE messages SET bytes = $2 WHERE id = $1 AND bytes IS NULL")
-            .bind(id)
-            .bind(bytes.to_vec())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "freeze a message"))?;
+        let statement =
+            sqlx::query("UPDATE messages SET bytes = $2 WHERE id = $1 AND bytes IS NULL").bind(id).bind(bytes.to_vec());
+        self.write(statement, "freeze a message").await?;
         Ok(())
     }
 
@@ -438,14 +452,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be written: then nothing is to be sent.
     pub async fn begin_attempt(&self, id: i64, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE messages SET attempts = attempts + 1, next_try_at = $2 WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
-        .bind(to_micros(next_try_at))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "begin an attempt"))?;
+        .bind(to_micros(next_try_at));
+        self.write(statement, "begin an attempt").await?;
         Ok(())
     }
 
@@ -454,44 +466,59 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn postpone_message(&self, id: i64, reply: &str, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "UPDATE messages SET last_reply = $2, next_try_at = $3
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
         .bind(reply.to_owned())
-        .bind(to_micros(next_try_at))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "postpone a message"))?;
+        .bind(to_micros(next_try_at));
+        self.write(statement, "postpone a message").await?;
         Ok(())
     }
 
-    /// Records the final word on a message. Its bytes are dropped once the relay has it; what is set aside keeps
-    /// them, since a person may send it again.
+    /// Records that a message was taken. Its bytes are dropped.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn finish_message(
-        &self,
-        id: i64,
-        state: MessageState,
-        reply: &str,
-        now: DateTime<Utc>,
-    ) -> anyhow::Result<()> {
-        sqlx::query(
-            "UPDATE messages SET state = $2, last_reply = $3, final_at = $4,
-                    bytes = CASE WHEN $2 = 'set_aside' THEN bytes ELSE NULL END
+    pub async fn record_sent(&self, id: i64, reply: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let statement = sqlx::query(
+            "UPDATE messages SET state = 'sent', last_reply = $2, final_at = $3, bytes = NULL
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
-        .bind(state.as_str().to_owned())
         .bind(reply.to_owned())
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "record a final word"))?;
+        .bind(to_micros(now));
+        self.write(statement, "record that a mail was taken").await?;
         Ok(())
+    }
+
+    /// Sets a message aside together with the mail that tells of it. Its bytes are kept, since a person may send it again.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn set_aside_message(
+        &self,
+        id: i64,
+        reason: &str,
+        tell: Option<&OnceMail>,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        sqlx::query(
+            "UPDATE messages SET state = 'set_aside', last_reply = $2, final_at = $3
+             WHERE id = $1 AND state = 'waiting'",
+        )
+        .bind(id)
+        .bind(reason.to_owned())
+        .bind(to_micros(now))
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "set a message aside"))?;
+        if let Some(tell) = tell {
+            self.insert_once(&mut transaction, tell, now).await?;
+        }
+        self.commit(transaction, "set a message aside").await
     }
 
     /// Lets a message that was set aside, or waits, be tried now. `false` when there is no such message.
@@ -500,16 +527,14 @@ impl Store {
     /// When the store cannot be written.
     pub async fn retry_message(&self, id: i64, now: DateTime<Utc>) -> anyhow::Result<bool> {
         // Its age counts anew, or it would be set aside again at once.
-        let done = sqlx::query(
+        let statement = sqlx::query(
             "UPDATE messages SET state = 'waiting', next_try_at = $2, created_at = $2, final_at = NULL
              WHERE id = $1 AND state IN ('waiting', 'set_aside')",
         )
         .bind(id)
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "retry a message"))?;
-        Ok(done.rows_affected() > 0)
+        .bind(to_micros(now));
+        let n_changed = self.write(statement, "retry a message").await?;
+        Ok(n_changed > 0)
     }
 
     /// Gives a message up. `false` when there is no such message, or it was sent.
@@ -517,16 +542,14 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn drop_message(&self, id: i64, now: DateTime<Utc>) -> anyhow::Result<bool> {
-        let done = sqlx::query(
+        let statement = sqlx::query(
             "UPDATE messages SET state = 'dropped', final_at = $2, bytes = NULL
              WHERE id = $1 AND state IN ('waiting', 'set_aside')",
         )
         .bind(id)
-        .bind(to_micros(now))
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "drop a message"))?;
-        Ok(done.rows_affected() > 0)
+        .bind(to_micros(now));
+        let n_changed = self.write(statement, "drop a message").await?;
+        Ok(n_changed > 0)
     }
 
     /// One message and, while they are kept, its bytes.

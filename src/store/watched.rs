@@ -85,7 +85,7 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "mend the watched issuers"))?;
-        self.commit(transaction).await?;
+        self.commit(transaction, "record whom to watch").await?;
         self.watched().await
     }
 
@@ -104,7 +104,7 @@ impl Store {
         for prefix in prefixes {
             self.mark_baseline(&mut transaction, prefix).await?;
         }
-        self.commit(transaction).await
+        self.commit(transaction, "watch from an earlier day").await
     }
 
     /// Marks that a whole walk over a query has recorded what was there.
@@ -179,7 +179,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn pin_ticker(&self, pinned: &PinnedTicker, now: DateTime<Utc>) -> anyhow::Result<()> {
-        sqlx::query(
+        let statement = sqlx::query(
             "INSERT INTO tickers (ticker, cik, name, resolved_at, warning) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (ticker) DO UPDATE SET warning = excluded.warning",
         )
@@ -187,10 +187,8 @@ impl Store {
         .bind(pinned.cik.as_i64())
         .bind(pinned.name.clone())
         .bind(to_micros(now))
-        .bind(pinned.warning.clone())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "pin a ticker"))?;
+        .bind(pinned.warning.clone());
+        self.write(statement, "pin a ticker").await?;
         Ok(())
     }
 }

@@ -105,7 +105,7 @@ async fn with_send_what_is_found_is_mailed() {
     let watcher = backfilling(&desk);
     watcher.queue_range(date("2026-05-12"), date("2026-05-12"), |_| {}).await.expect("queued");
     watcher.read(None).await.expect("read");
-    watcher.deliver().await.expect("sent");
+    watcher.deliver(None).await.expect("sent");
     assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
 }
 

@@ -247,3 +247,29 @@ async fn the_daemon_mails_and_stops_on_sigterm() {
     assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
     assert_eq!(daemon.wait().await.expect("it ends").code(), Some(0));
 }
+
+/// Only a build for tests dies on request.
+#[cfg(not(feature = "fail-points"))]
+#[test]
+fn the_shipped_program_has_no_fail_points() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = "[edgar]\nuser_agent = \"Test Desk ops@example.com\"\nwww_url = \"http://127.0.0.1:9\"\n\
+                  data_url = \"http://127.0.0.1:9\"\n[watch]\nissuers = [\"*\"]\n[store]\nurl = \"sqlite://state.db\"\n\
+                  [mail]\nfrom = \"a@example.com\"\nowner = \"ops@example.com\"\ntransport = \"folder\"\n";
+    std::fs::write(folder.path().join("config.toml"), config).expect("a file");
+    let trace = folder.path().join("passed");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
+        .args(["once", "--config", "config.toml"])
+        .current_dir(folder.path())
+        .env("EDGAR_WATCH_DIE_AT", "before bring the schema up to date#1")
+        .env("EDGAR_WATCH_PASSED", &trace)
+        .env("EDGAR_WATCH_STARTED_AT", "2001-01-01T00:00:00Z")
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(75), "EDGAR is out of reach, and nothing else ended it");
+    assert!(!trace.exists(), "no point was passed");
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_edgar-watch")).expect("the binary");
+    for name in ["EDGAR_WATCH_DIE_AT", "EDGAR_WATCH_PASSED", "EDGAR_WATCH_STARTED_AT"] {
+        assert!(memchr::memmem::find(&binary, name.as_bytes()).is_none(), "{name} is in the binary");
+    }
+}

@@ -36,7 +36,7 @@ const ONE_DESK: &str = "[[subscription]]\nemail = \"desk@example.com\"\n";
 async fn the_mail_is_what_the_contract_says() {
     let relay = FakeSmtp::start().await;
     let desk = desk_with_alert(&relay, ONE_DESK).await;
-    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 1);
     let taken = relay.taken();
     assert_eq!((taken[0].from.as_str(), taken[0].to.as_str()), ("edgar-watch@example.com", "desk@example.com"));
     let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");
@@ -68,12 +68,12 @@ async fn a_temporary_refusal_waits_and_is_sent_with_the_same_bytes() {
         })
         .await;
         let desk = desk_with_alert(&relay, ONE_DESK).await;
-        assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_postponed, 1, "{step:?}");
-        assert_eq!(desk.watcher.deliver().await.expect("not due").n_sent, 0);
+        assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_postponed, 1, "{step:?}");
+        assert_eq!(desk.watcher.deliver(None).await.expect("not due").n_sent, 0);
         let (waiting, frozen) = desk.watcher.store.message(1).await.expect("the message").expect("the message");
         assert_eq!(waiting.last_reply.as_deref(), Some("relay answered 451 \"4.7.1 try later\""));
         desk.clock.advance(Duration::from_secs(60));
-        assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+        assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 1);
         // lettre ends every mail with one line end more.
         let frozen = frozen.expect("its bytes");
         assert!(relay.taken()[0].bytes.starts_with(&frozen), "what was frozen before the first attempt");
@@ -88,10 +88,10 @@ async fn a_final_refusal_is_set_aside_and_costs_no_other() {
     })
     .await;
     let desk = desk_with_alert(&relay, TWO_DESKS).await;
-    let summary = desk.watcher.deliver().await.expect("a delivery");
+    let summary = desk.watcher.deliver(None).await.expect("a delivery");
     assert_eq!((summary.n_set_aside, summary.n_sent), (1, 2), "the other recipient, and the owner is told");
     desk.clock.advance(Duration::from_secs(86_400));
-    desk.watcher.deliver().await.expect("nothing but the word to the owner is due");
+    desk.watcher.deliver(None).await.expect("nothing but the word to the owner is due");
     let to: Vec<String> = relay.taken().into_iter().map(|mail| mail.to).collect();
     assert_eq!(to, ["second@example.com", "ops@example.com"], "a final refusal is not tried again, the owner is told");
     let aside = desk.watcher.store.open_messages().await.expect("the outbox");
@@ -104,7 +104,7 @@ async fn a_final_refusal_is_set_aside_and_costs_no_other() {
             .await
             .expect("a retry")
     );
-    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_set_aside, 1, "refused once more");
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_set_aside, 1, "refused once more");
     assert!(
         desk.watcher
             .store
@@ -123,10 +123,10 @@ async fn a_reply_lost_after_the_final_dot_is_repeated_with_the_same_bytes() {
     })
     .await;
     let mut desk = desk_with_alert(&relay, ONE_DESK).await;
-    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_postponed, 1);
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_postponed, 1);
     desk.clock.advance(Duration::from_secs(60));
     desk.restart().await;
-    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 1);
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 1);
     let seen = relay.seen();
     assert_eq!(seen.len(), 2);
     assert!(seen[0] == seen[1], "the same bytes, so the same Message-ID");
@@ -137,7 +137,7 @@ async fn a_dead_relay_is_asked_once_a_pass_and_the_mail_waits() {
     let relay =
         FakeSmtp::scripted(|step, _| if step == Step::Greeting { Act::Say("554 no service") } else { Act::Go }).await;
     let desk = desk_with_alert(&relay, TWO_DESKS).await;
-    let summary = desk.watcher.deliver().await.expect("a pass");
+    let summary = desk.watcher.deliver(None).await.expect("a pass");
     let expected = format!("relay 127.0.0.1:{} (in the clear) answered 554 \"no service\"", relay.port());
     assert_eq!((summary.n_postponed, summary.unreachable.as_deref()), (2, Some(expected.as_str())));
     assert_eq!(relay.n_connections(), 1);
@@ -150,9 +150,9 @@ async fn a_dead_relay_is_asked_once_a_pass_and_the_mail_waits() {
 async fn mail_too_old_is_set_aside_with_the_last_words() {
     let relay = FakeSmtp::scripted(|step, _| if step == Step::Rcpt { Act::Say("450 busy") } else { Act::Go }).await;
     let desk = desk_with_alert(&relay, ONE_DESK).await;
-    desk.watcher.deliver().await.expect("a pass");
+    desk.watcher.deliver(None).await.expect("a pass");
     desk.clock.advance(Duration::from_secs(6 * 86_400));
-    assert_eq!(desk.watcher.deliver().await.expect("a pass").n_set_aside, 1);
+    assert_eq!(desk.watcher.deliver(None).await.expect("a pass").n_set_aside, 1);
     let aside = desk.watcher.store.open_messages().await.expect("the outbox");
     assert_eq!(aside[0].last_reply.as_deref(), Some("relay answered 450 \"busy\" (given up after 2 attempts)"));
 }
@@ -161,8 +161,23 @@ async fn mail_too_old_is_set_aside_with_the_last_words() {
 async fn one_connection_serves_a_pass() {
     let relay = FakeSmtp::start().await;
     let desk = desk_with_alert(&relay, TWO_DESKS).await;
-    assert_eq!(desk.watcher.deliver().await.expect("a delivery").n_sent, 2);
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 2);
     assert_eq!(relay.n_connections(), 1);
+}
+
+#[tokio::test]
+async fn a_recipient_whom_the_relay_is_slow_with_holds_up_nobody_else() {
+    let relay = FakeSmtp::scripted(|step, line| match step {
+        Step::Rcpt if line.contains("second@") => Act::GoAfterMailTo("third@example.com"),
+        _ => Act::Go,
+    })
+    .await;
+    let three = "[[subscription]]\nemail = \"first@example.com\"\n[[subscription]]\nemail = \"second@example.com\"\n\
+                 [[subscription]]\nemail = \"third@example.com\"\n";
+    let desk = desk_with_alert(&relay, three).await;
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 3);
+    let order: Vec<String> = relay.taken().into_iter().map(|mail| mail.to).collect();
+    assert_eq!(order, ["first@example.com", "third@example.com", "second@example.com"]);
 }
 
 #[tokio::test]
@@ -170,7 +185,7 @@ async fn one_address_with_two_subscriptions_gets_one_mail_that_names_both() {
     let relay = FakeSmtp::start().await;
     let twice = "[[subscription]]\nemail = \"desk@example.com\"\n[[subscription]]\nemail = \"desk@example.com\"\nkinds = [\"staff_determination\"]\n";
     let desk = desk_with_alert(&relay, twice).await;
-    desk.watcher.deliver().await.expect("a delivery");
+    desk.watcher.deliver(None).await.expect("a delivery");
     let taken = relay.taken();
     assert_eq!(taken.len(), 1);
     let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");

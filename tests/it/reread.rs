@@ -49,12 +49,10 @@ async fn what_was_given_up_is_tried_again() {
     let desk = desk_with_news(&TestFiling::ordinary(4, "2026-03-19T15:58:00Z")).await;
     desk.edgar.change(|archive| filing.announce(archive));
     desk.watcher.poll(None).await.expect("a poll");
-    desk.watcher.store.park_filing(filing.accession(), "the reader failed").await.expect("parked");
+    let now = edgar_watch::clock::Clock::now(&desk.clock);
+    desk.watcher.store.park_filing(filing.accession(), "the reader failed", None, now).await.expect("parked");
     desk.edgar.change(|archive| filing.publish(archive));
-    assert_eq!(
-        desk.watcher.store.requeue_parked(edgar_watch::clock::Clock::now(&desk.clock)).await.expect("queued"),
-        1
-    );
+    assert_eq!(desk.watcher.store.requeue_parked(now).await.expect("queued"), 1);
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
 }

@@ -221,7 +221,7 @@ async fn state_survives_a_restart() {
     desk.restart().await;
     desk.watcher.read(None).await.expect("a reading");
     desk.restart().await;
-    desk.watcher.deliver().await.expect("a delivery");
+    desk.watcher.deliver(None).await.expect("a delivery");
     desk.restart().await;
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects().len(), 1);

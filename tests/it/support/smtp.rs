@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A step of a transaction, as the client reaches it.
@@ -26,13 +27,15 @@ pub enum Act {
     Go,
     /// This answer.
     Say(&'static str),
+    /// The usual answer, once a mail to this address was taken.
+    GoAfterMailTo(&'static str),
     /// No answer, the connection stays open.
     Hang,
     /// No answer, the connection closes.
     Close,
 }
 
-type Mails = Arc<Mutex<Vec<Taken>>>;
+type Mails = Arc<watch::Sender<Vec<Taken>>>;
 type Script = Arc<dyn Fn(Step, &str) -> Act + Send + Sync>;
 
 /// A mail that the relay took.
@@ -68,7 +71,7 @@ impl FakeSmtp {
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (taken, seen) = (Mails::default(), Mails::default());
+        let (taken, seen): (Mails, Mails) = Default::default();
         let n_connections = Arc::new(Mutex::new(0));
         let script: Script = Arc::new(script);
         let shared = (Arc::clone(&taken), Arc::clone(&seen), n_connections.clone());
@@ -87,12 +90,12 @@ impl FakeSmtp {
 
     /// Mails the relay has said yes to.
     pub fn taken(&self) -> Vec<Taken> {
-        self.taken.lock().expect("no test panics while holding it").clone()
+        self.taken.borrow().clone()
     }
 
     /// Mails that arrived whole, whatever the relay answered.
     pub fn seen(&self) -> Vec<Taken> {
-        self.seen.lock().expect("no test panics while holding it").clone()
+        self.seen.borrow().clone()
     }
 
     pub fn n_connections(&self) -> usize {
@@ -121,7 +124,13 @@ async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
             }
             "RCPT" => {
                 to = bracketed(line);
-                step(&mut stream, script(Step::Rcpt, line), "250 2.1.5 ok").await
+                let mut act = script(Step::Rcpt, line);
+                if let Act::GoAfterMailTo(other) = act {
+                    let is_there = |taken: &Vec<Taken>| taken.iter().any(|mail| mail.to == other);
+                    taken.subscribe().wait_for(is_there).await.expect("the relay runs");
+                    act = Act::Go;
+                }
+                step(&mut stream, act, "250 2.1.5 ok").await
             }
             "DATA" => {
                 let act = script(Step::Data, line);
@@ -134,10 +143,10 @@ async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
                 }
                 let Some(bytes) = read_data(&mut stream).await else { return };
                 let mail = Taken { from: from.clone(), to: to.clone(), bytes };
-                seen.lock().expect("no test panics while holding it").push(mail.clone());
+                seen.send_modify(|seen| seen.push(mail.clone()));
                 let act = script(Step::Dot, &to);
                 if act == Act::Go {
-                    taken.lock().expect("no test panics while holding it").push(mail);
+                    taken.send_modify(|taken| taken.push(mail));
                 }
                 step(&mut stream, act, "250 2.0.0 queued as 1").await
             }
@@ -156,7 +165,7 @@ async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
 /// `false` when the conversation is over.
 async fn step(stream: &mut BufReader<TcpStream>, act: Act, usual: &str) -> bool {
     let answer = match act {
-        Act::Go => usual,
+        Act::Go | Act::GoAfterMailTo(_) => usual,
         Act::Say(answer) => answer,
         Act::Close => return false,
         Act::Hang => {
