@@ -24,16 +24,8 @@ use super::submissions::{Company, parse_submissions};
 use super::tickers::TickerMap;
 use crate::clock::SharedClock;
 
-/// Decoded bytes after which a response is given up.
-const MAX_RESPONSE_BYTES: u64 = 1024 * 1024 * 1024;
-/// How much of a small answer (feed page, index page, ticker map) is held.
-const MAX_SMALL_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of an error page is read to tell what it is.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest silence within a response.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(600);
 /// Redirects within the same host that are followed, each with a token of its own.
 const MAX_REDIRECTS: usize = 2;
 
@@ -89,6 +81,36 @@ pub enum FetchFailure {
     Budget(anyhow::Error),
 }
 
+/// What an answer may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until connected.
+    pub connect: Duration,
+    /// The longest silence within an answer.
+    pub silence: Duration,
+    /// For a whole answer that others may wait for: a feed page, an index page, the ticker map.
+    pub small_answer: Duration,
+    /// For a whole submission or index.
+    pub large_answer: Duration,
+    /// Decoded bytes of an answer that is held in memory: any but a submission.
+    pub small_bytes: u64,
+    /// Decoded bytes of a submission.
+    pub large_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            silence: Duration::from_secs(60),
+            small_answer: Duration::from_secs(120),
+            large_answer: Duration::from_secs(600),
+            small_bytes: 64 * 1024 * 1024,
+            large_bytes: 1024 * 1024 * 1024,
+        }
+    }
+}
+
 /// What a client needs to know.
 #[derive(Debug, Clone)]
 pub struct ClientSettings {
@@ -102,6 +124,8 @@ pub struct ClientSettings {
     pub pace: Pace,
     /// Who goes first where others share the budget.
     pub priority: Priority,
+    /// What an answer may cost.
+    pub limits: Limits,
 }
 
 /// The client.
@@ -134,9 +158,8 @@ impl EdgarClient {
             let mut builder = reqwest::Client::builder()
                 .user_agent(&settings.user_agent)
                 .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .read_timeout(READ_TIMEOUT)
-                .timeout(RESPONSE_TIMEOUT)
+                .connect_timeout(settings.limits.connect)
+                .read_timeout(settings.limits.silence)
                 .tls_backend_preconfigured(tls.clone());
             if is_loopback(url) {
                 builder = builder.no_proxy();
@@ -189,7 +212,7 @@ impl EdgarClient {
             }
             reader.finish()
         });
-        let fetched = self.get(&what, &self.www, url, MAX_RESPONSE_BYTES, Some(&sender)).await;
+        let fetched = self.get(&what, &self.www, url, self.settings.limits.large_answer, Some(&sender)).await;
         drop(sender);
         let parsed = parser.await;
         fetched?;
@@ -250,7 +273,9 @@ impl EdgarClient {
         path: &str,
         is_wanted: impl Fn(&IndexRow) -> bool,
     ) -> Result<IndexFile, FetchError> {
-        let body = self.get_small(&what, &self.www, self.www_url(path)).await?;
+        // That of a quarter has some thirty megabytes.
+        let time = self.settings.limits.large_answer;
+        let body = self.get(&what, &self.www, self.www_url(path), time, None).await?;
         parse_master(&body, is_wanted)
             .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
     }
@@ -328,7 +353,7 @@ impl EdgarClient {
     }
 
     async fn get_small(&self, what: &str, http: &reqwest::Client, url: Url) -> Result<Vec<u8>, FetchError> {
-        self.get(what, http, url, MAX_SMALL_BYTES, None).await
+        self.get(what, http, url, self.settings.limits.small_answer, None).await
     }
 
     /// One request and, within the same host, what it redirects to. The body goes to `sink`, or is returned.
@@ -337,14 +362,16 @@ impl EdgarClient {
         what: &str,
         http: &reqwest::Client,
         url: Url,
-        max_bytes: u64,
+        time: Duration,
         sink: Option<&tokio::sync::mpsc::Sender<bytes::Bytes>>,
     ) -> Result<Vec<u8>, FetchError> {
         let fail = |failure| FetchError { what: what.to_owned(), failure };
+        let limits = &self.settings.limits;
+        let max_bytes = if sink.is_some() { limits.large_bytes } else { limits.small_bytes };
         let mut url = url;
         for _ in 0..=MAX_REDIRECTS {
             self.take_token().await.map_err(fail)?;
-            let response = http.get(url.clone()).send().await.map_err(|error| fail(network(&error)))?;
+            let response = http.get(url.clone()).timeout(time).send().await.map_err(|error| fail(network(&error)))?;
             let status = response.status();
             if status == StatusCode::OK {
                 return read_body(response, max_bytes, sink).await.map_err(fail);

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure};
+use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure, Limits};
 use crate::edgar::pace::{Priority, RequestBudget};
 use crate::store::{Queue, Store};
 
@@ -135,6 +135,7 @@ pub fn client_for(
         user_agent: settings.user_agent.clone(),
         pace: settings.pace,
         priority,
+        limits: Limits::default(),
     };
     EdgarClient::new(client, budget, clock)
 }

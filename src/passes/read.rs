@@ -55,6 +55,8 @@ const CONCURRENT: usize = 8;
 const BATCH: usize = 64;
 /// After so long, subscribers are told that a listing notice was filed and cannot be read.
 const UNREADABLE_AFTER: TimeDelta = TimeDelta::minutes(15);
+/// An answer that is larger than any filing may be a passing fault; each try costs as much again.
+const LARGE_PATIENCE: TimeDelta = TimeDelta::hours(1);
 /// Tries of a filing on which the reader itself fails: it would fail the same way every time.
 const MAX_READER_FAILURES: u32 = 3;
 /// What a reader is told of a filing that comes late.
@@ -456,7 +458,10 @@ impl Watcher {
                     self.store.take_back_try(accession, now).await?;
                     return Ok(Outcome::Stopped(error.into()));
                 }
-                FetchFailure::TooLarge(_) => (error.to_string(), true),
+                FetchFailure::TooLarge(_) => {
+                    let is_large_for_long = refused_since.is_some_and(|since| now - since >= LARGE_PATIENCE);
+                    (error.to_string(), is_large_for_long)
+                }
                 FetchFailure::NotPublished | FetchFailure::Unexpected(_) => {
                     let is_past = self.queue == Queue::Past && queued.attempts + 1 >= MAX_TRIES_OF_THE_PAST;
                     (error.to_string(), is_refused_long || is_past)

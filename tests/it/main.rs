@@ -3,6 +3,7 @@
 mod support;
 
 // A feed in, one mail out: the whole path, and what must not be mailed.
+mod faults;
 mod feed_to_mail;
 
 // The same letter in more than one filing: withheld, corrected, marked.

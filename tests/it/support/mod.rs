@@ -2,6 +2,7 @@
 
 pub mod filings;
 pub mod smtp;
+pub mod wire;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,8 @@ pub struct DeskPlan {
     pub subscriptions: &'static str,
     pub rate: u32,
     pub smtp_port: Option<u16>,
+    /// More keys of `[mail.smtp]`.
+    pub smtp_keys: &'static str,
 }
 
 impl Default for DeskPlan {
@@ -80,6 +83,7 @@ impl Default for DeskPlan {
             subscriptions: "[[subscription]]\nemail = \"desk@example.com\"\n",
             rate: 1000,
             smtp_port: None,
+            smtp_keys: "",
         }
     }
 }
@@ -87,7 +91,9 @@ impl Default for DeskPlan {
 impl DeskPlan {
     pub fn text(&self, edgar_url: &str) -> String {
         let mail = match self.smtp_port {
-            Some(port) => format!("transport = \"smtp\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {port}\n"),
+            Some(port) => {
+                format!("transport = \"smtp\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {port}\n{}\n", self.smtp_keys)
+            }
             None => "transport = \"folder\"\n".to_owned(),
         };
         format!(
@@ -99,9 +105,15 @@ impl DeskPlan {
     }
 
     pub async fn open(self, archive: Archive, now: &str) -> Desk {
-        let folder = tempfile::tempdir().expect("a temporary folder");
         let edgar = LoopbackEdgar::start(archive).await.expect("a port");
-        let settings = config::parse(&self.text(&edgar.url()), "test", folder.path());
+        let url = edgar.url();
+        self.open_on(edgar, &url, now).await
+    }
+
+    /// The same for an EDGAR that is reached at another address.
+    pub async fn open_on(self, edgar: LoopbackEdgar, url: &str, now: &str) -> Desk {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let settings = config::parse(&self.text(url), "test", folder.path());
         let settings = Arc::new(settings.unwrap_or_else(|error| panic!("{error}")));
         let clock = DrivenClock::at(now);
         let watcher = open_watcher(&settings, &clock).await;

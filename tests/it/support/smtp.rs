@@ -2,16 +2,22 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use rcgen::{CertificateParams, CertifiedIssuer, Issuer, KeyPair};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// A step of a transaction, as the client reaches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Greeting,
     Ehlo,
+    Starttls,
+    Auth,
     Mail,
     Rcpt,
     Data,
@@ -49,10 +55,18 @@ pub struct Taken {
 /// A running relay; it stops when dropped.
 pub struct FakeSmtp {
     port: u16,
-    taken: Mails,
-    seen: Mails,
+    shared: Shared,
     n_connections: Arc<Mutex<usize>>,
     server: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    taken: Mails,
+    seen: Mails,
+    script: Script,
+    /// What STARTTLS is answered with, where it is offered.
+    tls: Arc<Mutex<Option<TlsAcceptor>>>,
 }
 
 impl Drop for FakeSmtp {
@@ -71,17 +85,22 @@ impl FakeSmtp {
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (taken, seen): (Mails, Mails) = Default::default();
+        let shared =
+            Shared { taken: Mails::default(), seen: Mails::default(), script: Arc::new(script), tls: Arc::default() };
         let n_connections = Arc::new(Mutex::new(0));
-        let script: Script = Arc::new(script);
-        let shared = (Arc::clone(&taken), Arc::clone(&seen), n_connections.clone());
+        let (serving, counted) = (shared.clone(), n_connections.clone());
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                *shared.2.lock().expect("no test panics while holding it") += 1;
-                tokio::spawn(serve(stream, script.clone(), shared.0.clone(), shared.1.clone()));
+                *counted.lock().expect("no test panics while holding it") += 1;
+                tokio::spawn(serve(Box::new(stream), serving.clone()));
             }
         });
-        Self { port, taken, seen, n_connections, server }
+        Self { port, shared, n_connections, server }
+    }
+
+    /// Offers STARTTLS from now on, with a certificate for a host name from an authority.
+    pub fn offer_tls(&self, authority: &Authority, host: &str) {
+        *self.shared.tls.lock().expect("no test panics while holding it") = Some(authority.acceptor(host));
     }
 
     pub fn port(&self) -> u16 {
@@ -90,12 +109,12 @@ impl FakeSmtp {
 
     /// Mails the relay has said yes to.
     pub fn taken(&self) -> Vec<Taken> {
-        self.taken.borrow().clone()
+        self.shared.taken.borrow().clone()
     }
 
     /// Mails that arrived whole, whatever the relay answered.
     pub fn seen(&self) -> Vec<Taken> {
-        self.seen.borrow().clone()
+        self.shared.seen.borrow().clone()
     }
 
     pub fn n_connections(&self) -> usize {
@@ -103,8 +122,46 @@ impl FakeSmtp {
     }
 }
 
-async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
+/// An authority that signs certificates of relays.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new([]).expect("parameters");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"))
+    }
+
+    /// Its certificate, as `mail.smtp.ca_file` has it.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    fn acceptor(&self, host: &str) -> TlsAcceptor {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([host.to_owned()]).expect("parameters");
+        let issuer: &Issuer<'_, KeyPair> = &self.0;
+        let certificate = params.signed_by(&key, issuer).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("a key for the certificate");
+        TlsAcceptor::from(Arc::new(config))
+    }
+}
+
+trait Conversation: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Conversation for T {}
+type Stream = BufReader<Box<dyn Conversation>>;
+
+async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
+    let Shared { taken, seen, script, tls } = shared;
     let mut stream = BufReader::new(stream);
+    let mut is_encrypted = false;
     let (mut from, mut to) = (String::new(), String::new());
     if !step(&mut stream, script(Step::Greeting, ""), "220 relay.example ESMTP").await {
         return;
@@ -117,7 +174,27 @@ async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
         let line = line.trim_end();
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         let go_on = match verb.as_str() {
-            "EHLO" => step(&mut stream, script(Step::Ehlo, line), "250-relay.example\r\n250 8BITMIME").await,
+            "EHLO" => {
+                let has_tls = !is_encrypted && tls.lock().expect("no test panics while holding it").is_some();
+                let offer = if has_tls { "250-STARTTLS\r\n" } else { "" };
+                let usual = format!("250-relay.example\r\n{offer}250-AUTH PLAIN\r\n250 8BITMIME");
+                step(&mut stream, script(Step::Ehlo, line), &usual).await
+            }
+            "STARTTLS" => {
+                let act = script(Step::Starttls, line);
+                let goes_on = act == Act::Go;
+                if !step(&mut stream, act, "220 go ahead").await {
+                    return;
+                }
+                let acceptor = tls.lock().expect("no test panics while holding it").clone();
+                if let Some(acceptor) = acceptor.filter(|_| goes_on) {
+                    let Ok(encrypted) = acceptor.accept(stream.into_inner()).await else { return };
+                    stream = BufReader::new(Box::new(encrypted));
+                    is_encrypted = true;
+                }
+                true
+            }
+            "AUTH" => step(&mut stream, script(Step::Auth, line), "235 2.7.0 welcome").await,
             "MAIL" => {
                 from = bracketed(line);
                 step(&mut stream, script(Step::Mail, line), "250 2.1.0 ok").await
@@ -163,7 +240,7 @@ async fn serve(stream: TcpStream, script: Script, taken: Mails, seen: Mails) {
 }
 
 /// `false` when the conversation is over.
-async fn step(stream: &mut BufReader<TcpStream>, act: Act, usual: &str) -> bool {
+async fn step(stream: &mut Stream, act: Act, usual: &str) -> bool {
     let answer = match act {
         Act::Go | Act::GoAfterMailTo(_) => usual,
         Act::Say(answer) => answer,
@@ -178,7 +255,7 @@ async fn step(stream: &mut BufReader<TcpStream>, act: Act, usual: &str) -> bool 
     stream.write_all(format!("{answer}\r\n").as_bytes()).await.is_ok()
 }
 
-async fn read_data(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+async fn read_data(stream: &mut Stream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
         let mut line = Vec::new();
