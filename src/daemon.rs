@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
-use crate::edgar::eastern::{is_open, next_opening};
 use crate::edgar::retry::next_delay;
 use crate::passes::{PassError, Watcher};
 use crate::store::{Queue, Store, try_lock};
+use crate::tempo::until_next_poll;
 
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
@@ -126,9 +126,11 @@ async fn poll_loop(
 ) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
+        let mut is_good = false;
         let wait = match watcher.poll(since).await {
             Ok(summary) => {
                 since = None;
+                is_good = summary.outage.is_none();
                 match summary.outage.or_else(|| summary.unknown_tickers.into_iter().next()) {
                     // One of several queries; the others keep their pace.
                     Some(words) => drop(troubles.note(&PassError::Outage(words))),
@@ -139,6 +141,7 @@ async fn poll_loop(
                     // `status` tells it; the feed goes on.
                     Err(error) => {
                         tracing::warn!("the days could not be reconciled: {error}");
+                        is_good = false;
                         0
                     }
                 };
@@ -153,8 +156,14 @@ async fn poll_loop(
             }
         };
         wake.caught_up.notify_one();
-        if let Err(error) = watcher.watch_self().await {
-            tracing::error!("the watch over itself failed: {error:#}");
+        match watcher.watch_self().await {
+            // Beside the loop: a watchdog that is slow must not slow it down.
+            Ok(true) if is_good => drop(tokio::spawn({
+                let watcher = watcher.clone();
+                async move { watcher.beat().await }
+            })),
+            Ok(_) => {}
+            Err(error) => tracing::error!("the watch over itself failed: {error:#}"),
         }
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
@@ -241,14 +250,7 @@ async fn pause(watcher: &Watcher, wait: Duration, woken: &Notify) {
 }
 
 fn poll_interval(watcher: &Watcher) -> Duration {
-    let poll = &watcher.settings.poll;
-    let now = watcher.clock.now();
-    if is_open(now) {
-        return poll.interval;
-    }
-    // Not past the opening, when last evening's filings come to light.
-    let until_opening = (next_opening(now) - now).to_std().unwrap_or_default();
-    poll.off_hours_interval.min(until_opening.max(poll.interval))
+    until_next_poll(&watcher.settings.poll, watcher.clock.now(), fastrand::u64(..))
 }
 
 /// How long until `due`, at most the longest idle time.

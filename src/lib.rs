@@ -20,6 +20,8 @@
 //! - [`mail`]: SMTP, sendmail, folder
 //! - [`store`]: the only SQL
 //! - [`passes`]: poll, read, deliver, and nothing but what joins the parts above
+//! - [`tempo`] (pure): when the feed is asked next
+//! - [`heartbeat`]: a watchdog elsewhere is told that all is well
 //! - [`daemon`], [`cli`]: the passes in tasks, or one after the other
 //! - [`config`], [`logging`], [`clock`], [`calendar`], [`tls`], [`suggest`]: what the others stand on
 //! - [`demo`]: an invented archive behind a loopback EDGAR
@@ -39,6 +41,7 @@ pub mod demo;
 pub mod edgar;
 pub mod evaluate;
 pub mod fail_points;
+pub mod heartbeat;
 pub mod linking;
 pub mod logging;
 pub mod mail;
@@ -48,5 +51,6 @@ pub mod reading;
 pub mod render;
 pub mod store;
 pub mod suggest;
+pub mod tempo;
 pub mod text;
 pub mod tls;

@@ -45,7 +45,7 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 33] = [
+const WRITES: [&str; 35] = [
     "add days",
     "begin an attempt",
     "begin to read a filing",
@@ -55,6 +55,8 @@ const WRITES: [&str; 33] = [
     "enqueue a mail",
     "forget fact",
     "freeze a message",
+    "let go of old facts",
+    "let go of old filers",
     "look back",
     "note an acceptance time",
     "open days again",

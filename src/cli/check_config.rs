@@ -11,9 +11,11 @@ use crate::config::{IssuerKey, Settings};
 use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::pace::{Priority, RequestBudget};
+use crate::heartbeat;
 use crate::mail::Mailer;
 use crate::passes::{PassError, client_for};
 use crate::store::Store;
+use crate::tempo::requests_a_day;
 
 /// Arguments of `check-config`.
 #[derive(Debug, Args)]
@@ -57,7 +59,11 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
             humantime::format_duration(poll.off_hours_interval)
         ),
     );
-    line("feed requests", format!("about {} on a business day, and one or two for each filing read", daily(settings)));
+    let n_requests = requests_a_day(&poll, feed_prefixes(&settings.watch.forms).len());
+    line("requests a day", format!("{n_requests} at most on a business day, and one or two for each filing read"));
+    if let Some(url) = &settings.heartbeat_url {
+        line("heartbeat", heartbeat::mask(url));
+    }
     line("store", settings.store_url.path().to_owned());
     line("from", settings.mail.from.to_string());
     line("owner", settings.mail.owner.to_string());
@@ -75,14 +81,6 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
         line("subscription", "none: nobody will be mailed".to_owned());
     }
     Ok(out)
-}
-
-/// Feed requests on a business day: one for each query and poll, sixteen hours fast and eight slow.
-fn daily(settings: &Settings) -> u128 {
-    let poll = settings.poll;
-    let polls = |hours: u128, interval: std::time::Duration| hours * 3_600_000 / interval.as_millis().max(1);
-    let n_queries = feed_prefixes(&settings.watch.forms).len() as u128;
-    n_queries * (polls(16, poll.interval) + polls(8, poll.off_hours_interval))
 }
 
 fn print_issuer(key: &IssuerKey) -> String {

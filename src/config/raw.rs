@@ -39,6 +39,7 @@ pub(super) struct RawWatch {
 pub(super) struct RawPoll {
     pub(super) interval: Option<String>,
     pub(super) off_hours_interval: Option<String>,
+    pub(super) heartbeat_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -31,6 +31,8 @@ pub struct Settings {
     pub watch: WatchSettings,
     /// How often.
     pub poll: PollSettings,
+    /// What is asked while all is well. Its path is a secret.
+    pub heartbeat_url: Option<Url>,
     /// `sqlite://` URL of the store, its path absolute.
     pub store_url: Url,
     /// How mail goes out.
@@ -257,6 +259,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
             SHORTEST_INTERVAL,
         ),
     };
+    let heartbeat_url = raw.poll.heartbeat_url.as_deref().and_then(|text| check_heartbeat(&mut checker, text));
     let store_url = check_store(&mut checker, raw.store.url.as_deref());
     let mail = check_mail(&mut checker, &raw.mail);
     let reading = check_reading(&mut checker, raw);
@@ -284,6 +287,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 pace,
                 watch,
                 poll,
+                heartbeat_url,
                 store_url,
                 mail,
                 reading,
@@ -334,6 +338,12 @@ fn check_pace(checker: &mut Checker, rate: Option<i64>, urls: [Option<&Url>; 2])
         }
     };
     Pace::new(per_second, under_sec)
+}
+
+/// What is wrong with it is told without repeating it: all of it may be secret.
+fn check_heartbeat(checker: &mut Checker, text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    checker.keep(url.ok_or_else(|| "poll.heartbeat_url: expected a http or https URL".to_owned()))
 }
 
 fn check_issuers(checker: &mut Checker, key: &str, issuers: Option<&[String]>) -> Vec<IssuerKey> {

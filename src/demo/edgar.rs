@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::edgar::daily_index::Quarter;
+use crate::edgar::eastern::eastern_to_utc;
 use crate::edgar::ids::{AccessionNumber, Cik};
 
 /// EDGAR's feed ends here: what lies deeper is answered with 503.
@@ -41,6 +42,8 @@ pub struct Archive {
     pub files: HashMap<String, Vec<u8>>,
     /// What the indexes hold, in the order of filing.
     pub filed: Vec<Filed>,
+    /// When files were written that tell it: Last-Modified, in HTTP's form.
+    pub modified: HashMap<String, String>,
     /// The days that have an index: when it was written, in EDGAR's words, and its size in bytes.
     pub listed: BTreeMap<NaiveDate, (String, usize)>,
 }
@@ -91,7 +94,10 @@ impl Archive {
             })
             .collect();
         let listing = json!({"directory": {"item": items, "name": folder, "parent-dir": "../"}});
-        self.files.insert(format!("{folder}/index.json"), listing.to_string().into_bytes());
+        let path = format!("{folder}/index.json");
+        let modified = eastern_to_utc(written_at).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        self.modified.insert(path.clone(), modified);
+        self.files.insert(path, listing.to_string().into_bytes());
     }
 
     /// Writes the index of a whole quarter.
@@ -179,6 +185,8 @@ pub struct Asked {
     pub user_agent: String,
     /// Whether gzip was offered.
     pub gzip: bool,
+    /// If-Modified-Since, as sent.
+    pub unless_as_of: Option<String>,
 }
 
 /// An answer in place of the archive's, or `None` to let the archive answer.
@@ -258,6 +266,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         target: request.uri().to_string(),
         user_agent: header(header::USER_AGENT).to_owned(),
         gzip: header(header::ACCEPT_ENCODING).contains("gzip"),
+        unless_as_of: Some(header(header::IF_MODIFIED_SINCE).to_owned()).filter(|date| !date.is_empty()),
     };
     lock(&shared.asked).push(asked.clone());
     let script = lock(&shared.script).clone();
@@ -285,10 +294,16 @@ pub fn answer_from(archive: &Archive, asked: &Asked) -> Response<Body> {
             None => page(StatusCode::SERVICE_UNAVAILABLE, "<h1>SEC.gov is undergoing maintenance</h1>"),
         };
     }
-    match archive.files.get(url.path()) {
-        Some(bytes) => respond(StatusCode::OK, "text/plain", bytes.clone()),
-        None => access_denied(),
+    let modified = archive.modified.get(url.path());
+    if modified.is_some() && modified == asked.unless_as_of.as_ref() {
+        return respond(StatusCode::NOT_MODIFIED, "text/plain", Vec::new());
     }
+    let Some(bytes) = archive.files.get(url.path()) else { return access_denied() };
+    let mut response = respond(StatusCode::OK, "text/plain", bytes.clone());
+    if let Some(modified) = modified.and_then(|modified| modified.parse().ok()) {
+        response.headers_mut().insert(header::LAST_MODIFIED, modified);
+    }
+    response
 }
 
 /// EDGAR's answer for a file that does not exist, or not yet.

@@ -3,13 +3,14 @@
 //! Addresses are built here from CIK, accession number and the configured hosts. Every request takes a token from
 //! the shared budget first; every refusal is read for what it means and, where it concerns all asking, remembered.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt;
 use reqwest::StatusCode;
-use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::header::{IF_MODIFIED_SINCE, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::daily_index::{IndexFile, IndexRow, ListedDay, Quarter, parse_listing, parse_master};
@@ -76,6 +77,9 @@ pub enum FetchFailure {
     /// 200, but not what was asked for.
     #[error("{0}")]
     Unexpected(String),
+    /// It is what it was on the date asked about.
+    #[error("unchanged")]
+    Unchanged,
     /// The shared budget could not be read.
     #[error("request budget: {0:#}")]
     Budget(anyhow::Error),
@@ -135,6 +139,23 @@ pub struct EdgarClient {
     settings: ClientSettings,
     budget: Arc<dyn RequestBudget>,
     clock: SharedClock,
+    /// The lists of daily indexes that were had, each with its date in EDGAR's words.
+    listings: Mutex<HashMap<Quarter, (String, Vec<ListedDay>)>>,
+}
+
+/// A request.
+struct Ask<'a> {
+    http: &'a reqwest::Client,
+    url: Url,
+    time: Duration,
+    /// Only what has changed since is wanted (RFC 9110 13.1.3).
+    unless_as_of: Option<&'a str>,
+}
+
+/// What it brought.
+struct Answer {
+    body: Vec<u8>,
+    last_modified: Option<String>,
 }
 
 /// One of the two addresses of a submission. Both lead to the same file; either may be published first.
@@ -167,7 +188,7 @@ impl EdgarClient {
             builder.build()
         };
         let (www, data) = (build(&settings.www_url)?, build(&settings.data_url)?);
-        Ok(Self { www, data, settings, budget, clock })
+        Ok(Self { www, data, settings, budget, clock, listings: Mutex::default() })
     }
 
     /// One page of the feed: `count` entries from `start` on whose form begins with `prefix` (empty: all forms).
@@ -212,7 +233,8 @@ impl EdgarClient {
             }
             reader.finish()
         });
-        let fetched = self.get(&what, &self.www, url, self.settings.limits.large_answer, Some(&sender)).await;
+        let ask = Ask { http: &self.www, url, time: self.settings.limits.large_answer, unless_as_of: None };
+        let fetched = self.get(&what, ask, Some(&sender)).await;
         drop(sender);
         let parsed = parser.await;
         fetched?;
@@ -231,12 +253,22 @@ impl EdgarClient {
     pub async fn listed_days(&self, quarter: Quarter) -> Result<Vec<ListedDay>, FetchError> {
         let Quarter { year, number } = quarter;
         let what = format!("list of daily indexes of {year} Q{number}");
-        let url = self.www_url(&format!("Archives/edgar/daily-index/{year}/QTR{number}/index.json"));
-        let body = match self.get_small(&what, &self.www, url).await {
+        let path = format!("Archives/edgar/daily-index/{year}/QTR{number}/index.json");
+        let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&quarter).cloned();
+        let as_of = known.as_ref().map(|(as_of, _)| as_of.as_str());
+        let answer = match self.get_changed(&what, &path, as_of).await {
             Err(FetchError { failure: FetchFailure::NotPublished, .. }) => return Ok(Vec::new()),
-            body => body?,
+            answer => answer?,
         };
-        parse_listing(&body).map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+        let Some(Answer { body, last_modified }) = answer else {
+            return Ok(known.map(|(_, days)| days).unwrap_or_default());
+        };
+        let days = parse_listing(&body)
+            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })?;
+        if let Some(as_of) = last_modified {
+            self.listings.lock().unwrap_or_else(PoisonError::into_inner).insert(quarter, (as_of, days.clone()));
+        }
+        Ok(days)
     }
 
     /// The index of one day, as far as its rows are wanted.
@@ -275,8 +307,9 @@ impl EdgarClient {
     ) -> Result<IndexFile, FetchError> {
         // That of a quarter has some thirty megabytes.
         let time = self.settings.limits.large_answer;
-        let body = self.get(&what, &self.www, self.www_url(path), time, None).await?;
-        parse_master(&body, is_wanted)
+        let ask = Ask { http: &self.www, url: self.www_url(path), time, unless_as_of: None };
+        let answer = self.get(&what, ask, None).await?;
+        parse_master(&answer.body, is_wanted)
             .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
     }
 
@@ -321,10 +354,25 @@ impl EdgarClient {
     /// # Errors
     /// [`FetchError`].
     pub async fn ticker_map(&self) -> Result<TickerMap, FetchError> {
-        let what = "files/company_tickers.json".to_owned();
-        let body = self.get_small(&what, &self.www, self.www_url("files/company_tickers.json")).await?;
-        TickerMap::parse(&body)
-            .map_err(|error| FetchError { what, failure: FetchFailure::Unexpected(error.to_string()) })
+        // Asked without a date, it is always there.
+        Ok(self.changed_ticker_map(None).await?.map(|(map, _)| map).unwrap_or_default())
+    }
+
+    /// The ticker map and its date, in EDGAR's words; `None` where it is still the one of `as_of`.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn changed_ticker_map(
+        &self,
+        as_of: Option<&str>,
+    ) -> Result<Option<(TickerMap, Option<String>)>, FetchError> {
+        const PATH: &str = "files/company_tickers.json";
+        let Some(Answer { body, last_modified }) = self.get_changed(PATH, PATH, as_of).await? else { return Ok(None) };
+        let map = TickerMap::parse(&body).map_err(|error| FetchError {
+            what: PATH.to_owned(),
+            failure: FetchFailure::Unexpected(error.to_string()),
+        })?;
+        Ok(Some((map, last_modified)))
     }
 
     /// What the data host knows of a company.
@@ -353,28 +401,47 @@ impl EdgarClient {
     }
 
     async fn get_small(&self, what: &str, http: &reqwest::Client, url: Url) -> Result<Vec<u8>, FetchError> {
-        self.get(what, http, url, self.settings.limits.small_answer, None).await
+        let ask = Ask { http, url, time: self.settings.limits.small_answer, unless_as_of: None };
+        Ok(self.get(what, ask, None).await?.body)
+    }
+
+    /// A small file of the www host; `None` where it is still the one of `as_of`.
+    async fn get_changed(&self, what: &str, path: &str, as_of: Option<&str>) -> Result<Option<Answer>, FetchError> {
+        let (url, time) = (self.www_url(path), self.settings.limits.small_answer);
+        match self.get(what, Ask { http: &self.www, url, time, unless_as_of: as_of }, None).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(FetchError { failure: FetchFailure::Unchanged, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// One request and, within the same host, what it redirects to. The body goes to `sink`, or is returned.
     async fn get(
         &self,
         what: &str,
-        http: &reqwest::Client,
-        url: Url,
-        time: Duration,
+        ask: Ask<'_>,
         sink: Option<&tokio::sync::mpsc::Sender<bytes::Bytes>>,
-    ) -> Result<Vec<u8>, FetchError> {
+    ) -> Result<Answer, FetchError> {
         let fail = |failure| FetchError { what: what.to_owned(), failure };
         let limits = &self.settings.limits;
         let max_bytes = if sink.is_some() { limits.large_bytes } else { limits.small_bytes };
-        let mut url = url;
+        let Ask { http, mut url, time, unless_as_of } = ask;
         for _ in 0..=MAX_REDIRECTS {
             self.take_token().await.map_err(fail)?;
-            let response = http.get(url.clone()).timeout(time).send().await.map_err(|error| fail(network(&error)))?;
+            let mut request = http.get(url.clone()).timeout(time);
+            if let Some(as_of) = unless_as_of {
+                request = request.header(IF_MODIFIED_SINCE, as_of);
+            }
+            let response = request.send().await.map_err(|error| fail(network(&error)))?;
             let status = response.status();
             if status == StatusCode::OK {
-                return read_body(response, max_bytes, sink).await.map_err(fail);
+                let header = response.headers().get(LAST_MODIFIED).and_then(|value| value.to_str().ok());
+                let last_modified = header.map(str::to_owned);
+                let body = read_body(response, max_bytes, sink).await.map_err(fail)?;
+                return Ok(Answer { body, last_modified });
+            }
+            if status == StatusCode::NOT_MODIFIED && unless_as_of.is_some() {
+                return Err(fail(FetchFailure::Unchanged));
             }
             if status.is_redirection() {
                 url = redirect_target(&url, &response).map_err(fail)?;

@@ -75,6 +75,7 @@ impl Watcher {
         match &reconciled {
             Ok(summary) => {
                 self.store.clear_fact(LEDGER_ERROR).await?;
+                self.let_go_of_old_rows().await?;
                 if summary.n_days > 0 {
                     tracing::info!(
                         "ledger pass: {} days reconciled, {} missed by the feed, {} to read",
@@ -147,7 +148,7 @@ impl Watcher {
         let read = self.read(None).await;
         let watched = self.watch_self().await;
         let delivered = self.deliver(None).await;
-        watched?;
+        let is_well = watched?;
         let summary = polled?;
         reconciled?;
         read?;
@@ -157,7 +158,12 @@ impl Watcher {
         }
         match delivered.unreachable.or(summary.outage) {
             Some(reason) => Err(PassError::Outage(reason)),
-            None => Ok(()),
+            None => {
+                if is_well {
+                    self.beat().await;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod poll;
 mod read;
 mod reread;
 mod self_watch;
+mod upkeep;
 mod watchlist;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure, Limits};
 use crate::edgar::pace::{Priority, RequestBudget};
+use crate::heartbeat::Heartbeat;
 use crate::store::{Queue, Store};
 
 pub use backfill::{BackfillSummary, days_in};
@@ -46,6 +48,7 @@ pub struct Watcher {
     pub clock: SharedClock,
     /// Which queue is read: what is in the past is recorded and told nobody.
     queue: Queue,
+    heartbeat: Option<Heartbeat>,
     stopping: AtomicBool,
 }
 
@@ -99,7 +102,8 @@ impl Watcher {
         clock: SharedClock,
     ) -> anyhow::Result<Self> {
         let client = client_for(&settings, budget, priority, clock.clone())?;
-        Ok(Self { settings, store, client, clock, queue: Queue::Live, stopping: AtomicBool::new(false) })
+        let heartbeat = settings.heartbeat_url.as_ref().map(Heartbeat::new).transpose()?;
+        Ok(Self { settings, store, client, clock, queue: Queue::Live, heartbeat, stopping: AtomicBool::new(false) })
     }
 
     /// The same watcher at work on what a backfill put down: it is recorded and nobody is told.
@@ -111,6 +115,13 @@ impl Watcher {
     /// Asks passes under way to finish the step in hand and begin no other.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells the watchdog, if there is one, that all is well.
+    pub async fn beat(&self) {
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.beat(self.clock.now()).await;
+        }
     }
 
     /// Whether it was asked to stop.

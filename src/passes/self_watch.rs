@@ -34,14 +34,16 @@ const LEDGER_PATIENCE: TimeDelta = TimeDelta::hours(36);
 const LEAST_ROOM: u64 = 200_000_000;
 
 impl Watcher {
-    /// Looks at itself and tells the owner what has changed.
+    /// Looks at itself and tells the owner what has changed. `true` where nothing is wrong.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub async fn watch_self(&self) -> anyhow::Result<()> {
+    pub async fn watch_self(&self) -> anyhow::Result<bool> {
+        let mut is_well = true;
         for Matter { key, what, trouble } in self.matters().await? {
             match trouble {
                 Some(trouble) => {
+                    is_well = false;
                     let text = format!(
                         "{trouble}\n\n`edgar-watch status` shows more. One more mail follows when this is over.\n"
                     );
@@ -50,7 +52,7 @@ impl Watcher {
                 None => self.tell_owner_settled(key, what).await?,
             }
         }
-        Ok(())
+        Ok(is_well)
     }
 
     /// Everything that is looked at, well or not.

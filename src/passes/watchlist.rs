@@ -72,12 +72,18 @@ impl Watcher {
             for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
                 never_looked_up |= self.store.fact(&unknown_key(ticker)).await?.is_none();
             }
-            let is_stale = checked.is_none_or(|(_, at)| is_old(at, MAP_CHECK_INTERVAL))
+            let is_stale = checked.as_ref().is_none_or(|(_, at)| is_old(*at, MAP_CHECK_INTERVAL))
                 && tried_at.is_none_or(|at| is_old(at, MAP_RETRY_INTERVAL));
             if never_looked_up || is_stale {
                 self.store.set_fact(MAP_TRIED, "", now).await?;
-                match self.client.ticker_map().await {
-                    Ok(map) => self.compare_tickers(&map, &wanted, &pinned).await?,
+                // The fact's value is the date of the map that was compared last.
+                let as_of = checked.map(|(as_of, _)| as_of).filter(|as_of| !never_looked_up && !as_of.is_empty());
+                match self.client.changed_ticker_map(as_of.as_deref()).await {
+                    Ok(Some((map, date))) => {
+                        self.compare_tickers(&map, &wanted, &pinned).await?;
+                        self.store.set_fact(MAP_CHECKED, &date.unwrap_or_default(), now).await?;
+                    }
+                    Ok(None) => self.store.set_fact(MAP_CHECKED, &as_of.unwrap_or_default(), now).await?,
                     // Going on would pass the filings of a ticker by that no map was ever asked for.
                     Err(error) if never_looked_up => return Err(error.into()),
                     Err(error) => tracing::warn!("{error}: pinned tickers are kept"),
@@ -138,7 +144,6 @@ impl Watcher {
                 }
             }
         }
-        self.store.set_fact(MAP_CHECKED, "", now).await?;
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod filings;
 mod ledger;
 mod letters;
 mod outbox;
+mod prune;
 mod watched;
 
 use std::path::{Path, PathBuf};

@@ -72,7 +72,11 @@ fn the_example_passes_check_config() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = edgar_watch(folder.path(), &["--config", example.to_str().expect("UTF-8"), "check-config"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).contains("feed requests    about 5808 on a business day"), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains("requests a day   5958 at most on a business day"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[tokio::test]

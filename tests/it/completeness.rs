@@ -279,3 +279,46 @@ async fn looking_back_further_opens_days_again_and_adds_earlier_ones() {
     assert_eq!(n_asked(&desk, "master.20260319"), 2, "what counts now may have been passed over then");
     assert_eq!(day(&desk, "2026-03-18").await.state, DayState::Closed);
 }
+
+#[tokio::test]
+async fn a_list_of_indexes_that_has_not_changed_is_not_sent_again() {
+    let desk = Desk::open(archive(&[TestFiling::ordinary(1, "2026-03-18T15:00:00Z")]), "2026-03-18T16:00:00Z").await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    desk.clock.set("2026-03-19T02:08:00Z");
+    write_index(&desk, "2026-03-18");
+    cycle_at(&desk, "2026-03-19T02:30:00Z").await;
+    // The index of the nineteenth is late: the list is the same twice, then it is not.
+    cycle_at(&desk, "2026-03-20T02:30:00Z").await;
+    cycle_at(&desk, "2026-03-20T02:55:00Z").await;
+    write_index(&desk, "2026-03-19");
+    cycle_at(&desk, "2026-03-20T03:20:00Z").await;
+    let asked: Vec<Option<String>> = desk
+        .edgar
+        .asked()
+        .into_iter()
+        .filter(|asked| asked.target.ends_with("index.json"))
+        .map(|asked| asked.unless_as_of)
+        .collect();
+    let as_of = Some("Thu, 19 Mar 2026 02:08:00 GMT".to_owned());
+    assert_eq!(asked, [None, as_of.clone(), as_of.clone(), as_of]);
+    assert_eq!(day(&desk, "2026-03-19").await.state, DayState::Closed);
+}
+
+#[tokio::test]
+async fn who_filed_what_nobody_read_is_forgotten_after_400_days_and_nothing_else() {
+    let letter = TestFiling::determination(2, "2025-01-15T16:10:00Z");
+    let desk = Desk::open(archive(&[TestFiling::ordinary(1, "2025-01-15T15:00:00Z")]), "2025-01-15T16:00:00Z").await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    desk.edgar.change(|archive| letter.publish(archive));
+    desk.clock.set("2025-01-15T16:20:00Z");
+    desk.watcher.cycle(None).await.expect("a cycle");
+    let store = &desk.watcher.store;
+    let unread = TestFiling::ordinary(1, "2025-01-15T15:00:00Z").accession();
+    for (now, n_filers) in [("2026-02-19T16:00:00Z", 1), ("2026-02-20T16:00:00Z", 0)] {
+        cycle_at(&desk, now).await;
+        assert_eq!(store.ciks_of(unread).await.expect("filers").len(), n_filers, "{now}");
+        assert_eq!(store.ciks_of(letter.accession()).await.expect("filers").len(), 1, "{now}");
+    }
+    assert_eq!(store.count_filings().await.expect("counts")["baseline"], 1, "its accession number is kept");
+    assert_eq!(store.events(letter.accession()).await.expect("events").len(), 1);
+}

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use edgar_watch::demo::edgar::page;
+use edgar_watch::demo::edgar::{Archive, LoopbackEdgar, page};
 
 use crate::support::filings::{TestFiling, archive};
-use crate::support::{Desk, instant};
+use crate::support::{Desk, DeskPlan, instant};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
 
@@ -66,4 +66,29 @@ async fn all_is_well_where_nothing_is_wrong() {
     });
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects(), ["[edgar-watch] days cannot be reconciled"]);
+}
+
+#[tokio::test]
+async fn the_heartbeat_beats_while_all_is_well_and_no_faster_than_anyone_looks() {
+    let watchdog = LoopbackEdgar::start(Archive::default()).await.expect("a port");
+    let poll = format!("heartbeat_url = \"{}/ping/secret\"", watchdog.url());
+    let edgar = archive(&[TestFiling::ordinary(1, "2026-03-19T15:55:00Z")]);
+    let desk = DeskPlan { poll, ..DeskPlan::default() }.open(edgar, NOON).await;
+    for _ in 0..7 {
+        // That the watchdog answers with 403 changes nothing here.
+        desk.watcher.cycle(None).await.expect("a cycle");
+        desk.clock.advance(Duration::from_secs(10));
+    }
+    assert_eq!(watchdog.asked().len(), 2, "at once, and after a minute");
+    assert_eq!(watchdog.asked()[0].target, "/ping/secret");
+    desk.edgar.script(|_, _| Some(page(StatusCode::BAD_GATEWAY, "down")));
+    for _ in 0..3 {
+        desk.clock.advance(Duration::from_secs(60));
+        desk.watcher.cycle(None).await.expect_err("EDGAR is down");
+    }
+    assert_eq!(watchdog.asked().len(), 2, "silent while it is not well");
+    desk.edgar.unscript();
+    desk.clock.advance(Duration::from_secs(60));
+    drop(watchdog);
+    desk.watcher.cycle(None).await.expect("a watchdog that is gone harms nothing");
 }

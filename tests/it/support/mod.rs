@@ -71,6 +71,8 @@ pub struct DeskPlan {
     pub subscriptions: &'static str,
     pub rate: u32,
     pub smtp_port: Option<u16>,
+    /// Keys of `[poll]`.
+    pub poll: String,
     /// More keys of `[mail.smtp]`.
     pub smtp_keys: &'static str,
 }
@@ -83,6 +85,7 @@ impl Default for DeskPlan {
             subscriptions: "[[subscription]]\nemail = \"desk@example.com\"\n",
             rate: 1000,
             smtp_port: None,
+            poll: String::new(),
             smtp_keys: "",
         }
     }
@@ -98,9 +101,9 @@ impl DeskPlan {
         };
         format!(
             "[edgar]\nuser_agent = \"Test Desk ops@example.com\"\nwww_url = \"{edgar_url}\"\ndata_url = \"{edgar_url}\"\n\
-             max_requests_per_second = {}\n[watch]\nissuers = {}\nforms = {}\n[store]\nurl = \"sqlite://state.db\"\n\
+             max_requests_per_second = {}\n[watch]\nissuers = {}\nforms = {}\n[poll]\n{}\n[store]\nurl = \"sqlite://state.db\"\n\
              [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n{mail}{}",
-            self.rate, self.issuers, self.forms, self.subscriptions
+            self.rate, self.issuers, self.forms, self.poll, self.subscriptions
         )
     }
 

@@ -1,0 +1,44 @@
+//! What keeps the store from growing for ever with what nobody will ask for again.
+
+use chrono::{Days, NaiveDate, TimeDelta};
+
+use super::Watcher;
+use crate::edgar::eastern::eastern_date;
+
+/// The fact that remembers when old rows were last looked for, and up to which filing date.
+const LOOKED: &str = "upkeep";
+const INTERVAL: TimeDelta = TimeDelta::days(1);
+/// A look back with `--since` within this time finds what was recorded; beyond it, EDGAR's indexes tell it anew.
+const FILERS_KEPT: Days = Days::new(400);
+/// Tickers of issuers that are not on the watchlist by ticker are asked for again after a day.
+const TICKERS_KEPT: TimeDelta = TimeDelta::days(2);
+const TICKERS: &str = "ticker_of:";
+/// What the owner was told of one filing or one mail.
+const TOLD_KEPT: TimeDelta = TimeDelta::days(400);
+const TOLD: [&str; 2] = ["told_owner:parked:", "told_owner:set_aside:"];
+
+impl Watcher {
+    /// Lets go of old rows, once a day.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(super) async fn let_go_of_old_rows(&self) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let before = self.store.fact(LOOKED).await?;
+        if before.as_ref().is_some_and(|(_, at)| (TimeDelta::zero()..INTERVAL).contains(&(now - *at))) {
+            return Ok(());
+        }
+        let today = eastern_date(now);
+        let keep_from = today.checked_sub_days(FILERS_KEPT).unwrap_or(today);
+        let done_to = before.and_then(|(day, _)| day.parse().ok()).unwrap_or(NaiveDate::MIN);
+        let mut n_rows = self.store.prune_filers(done_to, keep_from).await?;
+        n_rows += self.store.prune_facts(TICKERS, now - TICKERS_KEPT).await?;
+        for told in TOLD {
+            n_rows += self.store.prune_facts(told, now - TOLD_KEPT).await?;
+        }
+        if n_rows > 0 {
+            tracing::info!("{n_rows} old rows let go of");
+        }
+        self.store.set_fact(LOOKED, &keep_from.to_string(), now).await
+    }
+}
