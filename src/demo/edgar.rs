@@ -249,6 +249,11 @@ impl LoopbackEdgar {
         *lock(&self.shared.script) = None;
     }
 
+    /// Forgets the requests so far.
+    pub fn forget_asked(&self) {
+        lock(&self.shared.asked).clear();
+    }
+
     /// Every request so far.
     pub fn asked(&self) -> Vec<Asked> {
         lock(&self.shared.asked).clone()

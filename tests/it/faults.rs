@@ -17,7 +17,7 @@ use edgar_watch::store::MessageState;
 use crate::support::filings::{TestFiling, archive};
 use crate::support::smtp::{Act, Authority, FakeSmtp, Step};
 use crate::support::wire::{BOMB_BYTES, Fault, Wire};
-use crate::support::{Desk, DeskPlan};
+use crate::support::{Desk, DeskPlan, DrivenClock};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -56,7 +56,7 @@ async fn desk_on_a_wire() -> (Desk, Wire) {
     let served = with_map(archive(&[TestFiling::ordinary(1, "2026-03-19T14:00:00Z")]));
     let edgar = LoopbackEdgar::start(served).await.expect("a port");
     let wire = Wire::to(&edgar.url()).await;
-    let mut desk = DeskPlan::default().open_on(edgar, &wire.url(), NOON).await;
+    let mut desk = DeskPlan::default().open_on(edgar, &wire.url(), DrivenClock::at(NOON)).await;
     let settings = ClientSettings {
         www_url: desk.settings.www_url.clone(),
         data_url: desk.settings.data_url.clone(),

@@ -3,8 +3,17 @@
 mod support;
 
 // A feed in, one mail out: the whole path, and what must not be mailed.
-mod faults;
 mod feed_to_mail;
+
+// Nothing is passed by: days reconciled with EDGAR's indexes, backfills, readings made anew, the watch over itself.
+mod backfill;
+mod completeness;
+mod reread;
+mod self_watch;
+
+// Every endpoint and every step of a relay goes wrong in every way; weeks and a year of simulated time.
+mod faults;
+mod year;
 
 // The same letter in more than one filing: withheld, corrected, marked.
 mod linking;
@@ -19,22 +28,18 @@ mod fair_access;
 mod delivery;
 
 // The binary itself: help, exit codes, output, signals.
-mod backfill;
 mod cli;
-mod completeness;
 
 // `evaluate`: what it prints, and when it fails.
 mod evaluate;
 
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
-mod self_watch;
 mod state;
 
 // Labelled notices, ours and those shared: floors for the reading.
 mod corpus;
 
 // Texts made to break the reading.
-mod reread;
 mod robust;
 
 // Real EDGAR files through every parser, against scans that share no code with them.

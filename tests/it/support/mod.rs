@@ -1,6 +1,7 @@
 //! What the tests stand on: a desk with a loopback EDGAR, a store in a temporary folder and a clock that is driven.
 
 pub mod filings;
+pub mod simulated;
 pub mod smtp;
 pub mod wire;
 
@@ -108,17 +109,20 @@ impl DeskPlan {
     }
 
     pub async fn open(self, archive: Archive, now: &str) -> Desk {
+        self.open_at(archive, DrivenClock::at(now)).await
+    }
+
+    pub async fn open_at(self, archive: Archive, clock: DrivenClock) -> Desk {
         let edgar = LoopbackEdgar::start(archive).await.expect("a port");
         let url = edgar.url();
-        self.open_on(edgar, &url, now).await
+        self.open_on(edgar, &url, clock).await
     }
 
     /// The same for an EDGAR that is reached at another address.
-    pub async fn open_on(self, edgar: LoopbackEdgar, url: &str, now: &str) -> Desk {
+    pub async fn open_on(self, edgar: LoopbackEdgar, url: &str, clock: DrivenClock) -> Desk {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let settings = config::parse(&self.text(url), "test", folder.path());
         let settings = Arc::new(settings.unwrap_or_else(|error| panic!("{error}")));
-        let clock = DrivenClock::at(now);
         let watcher = open_watcher(&settings, &clock).await;
         Desk { folder, edgar, clock, settings, watcher }
     }
