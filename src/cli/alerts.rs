@@ -1,6 +1,6 @@
 //! `alerts`: what was found, who was told and when; and telling it again.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::linking::Link;
 use crate::mail::{DeliveryError, Envelope, Mailer};
 use crate::passes::write_notice;
 use crate::render::{print_date, subject};
-use crate::store::{AlertRow, NoticeRow, Store, Withheld};
+use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
 
 /// Arguments of `alerts`.
 #[derive(Debug, Args)]
@@ -44,11 +44,12 @@ pub(super) async fn run(common: &Common, args: &AlertsArgs) -> Result<(), Failur
         let alert = parse(&row)?;
         let notices = store.notices_of(&row.id).await?;
         let withheld = store.withheld_from(&row.id).await?;
+        let sightings = store.sightings(row.accession).await?;
         if args.json {
             let links = store.links_of(row.accession).await?;
-            print_json(&describe(&row, &alert, &notices, &withheld, &links))?;
+            print_json(&describe(&row, &alert, &notices, &withheld, &links, sightings))?;
         } else {
-            print(&print_alert(&alert, &notices, &withheld))?;
+            print(&print_alert(&alert, &notices, &withheld, sightings))?;
         }
     }
     Ok(())
@@ -58,7 +59,14 @@ fn parse(row: &AlertRow) -> Result<Alert, Failure> {
     serde_json::from_str(&row.content).map_err(|error| Failure::failed(format!("alert {}: {error}", row.id)))
 }
 
-fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], links: &[Link]) -> Value {
+fn describe(
+    row: &AlertRow,
+    alert: &Alert,
+    notices: &[NoticeRow],
+    withheld: &[Withheld],
+    links: &[Link],
+    sightings: Option<Sightings>,
+) -> Value {
     let mut value = json!(alert);
     value["schema"] = json!(1);
     value["subject"] = json!(subject(alert));
@@ -83,11 +91,22 @@ fn describe(row: &AlertRow, alert: &Alert, notices: &[NoticeRow], withheld: &[Wi
         Purpose::Reading => json!(links),
         Purpose::NotReadable => json!([]),
     };
+    value["sightings"] = json!({
+        "feed": sightings.and_then(|seen| seen.feed_at),
+        "index": sightings.and_then(|seen| seen.index_at),
+    });
+    value["missed_by_feed"] = json!(sightings.is_some_and(|seen| seen.feed_at.is_none()));
+    value["lag_s"] = json!(sightings.and_then(|seen| seen.lag()).map(|lag| lag.num_seconds()));
     value
 }
 
-fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld]) -> String {
+fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sightings: Option<Sightings>) -> String {
     let mut out = format!("{}  {}  {}\n", alert.id, print_date(alert.filing_date), subject(alert));
+    if let Some(seen) = sightings {
+        let by = if seen.feed_at.is_none() { "missed by the feed, found in an index" } else { "in the feed" };
+        let lag = seen.lag().map(|lag| format!(", seen {} after acceptance", print_lag(lag))).unwrap_or_default();
+        out.push_str(&format!("    {by}{lag}\n"));
+    }
     for notice in notices {
         let message = &notice.message;
         let when = message.final_at.map(|at| at.format(" %Y-%m-%d %H:%M:%SZ").to_string()).unwrap_or_default();
@@ -101,6 +120,15 @@ fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld]) -> S
         out.push_str("    nobody subscribed\n");
     }
     out
+}
+
+/// In the two largest units: `2 m 5 s`, `3 d 4 h`.
+fn print_lag(lag: TimeDelta) -> String {
+    let seconds = lag.num_seconds().max(0);
+    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(3);
+    let words: Vec<String> = units.iter().skip(first).take(2).map(|(n, unit)| format!("{n} {unit}")).collect();
+    words.join(" ")
 }
 
 /// Sends at once, outside the outbox: a person waits for the answer.
@@ -122,4 +150,18 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
         _ => Failure::out_of_reach(error),
     })?;
     print(&format!("{to}: {reply}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lag_is_told_in_its_two_largest_units() {
+        for (seconds, expected) in
+            [(0, "0 s"), (59, "59 s"), (125, "2 m 5 s"), (3_600, "1 h 0 m"), (273_600, "3 d 4 h")]
+        {
+            assert_eq!(print_lag(TimeDelta::seconds(seconds)), expected);
+        }
+    }
 }

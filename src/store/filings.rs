@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{Read, Write};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
@@ -128,6 +128,26 @@ pub struct QueuedFiling {
     pub attempts: u32,
     /// Since when EDGAR has answered every try without the filing.
     pub refused_since: Option<DateTime<Utc>>,
+}
+
+/// Which source showed a filing when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sightings {
+    /// When EDGAR accepted it, where that is known to the second.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// When any of them first did.
+    pub seen_at: DateTime<Utc>,
+    /// The feed; `None` where it never has.
+    pub feed_at: Option<DateTime<Utc>>,
+    /// An index; `None` where none was read that holds it.
+    pub index_at: Option<DateTime<Utc>>,
+}
+
+impl Sightings {
+    /// How long after acceptance it was first seen.
+    pub fn lag(&self) -> Option<TimeDelta> {
+        self.accepted_at.map(|accepted_at| self.seen_at - accepted_at)
+    }
 }
 
 /// A document that was read.
@@ -414,8 +434,8 @@ impl Store {
         Ok(n_queued)
     }
 
-    /// Filings due to be read, in the order EDGAR accepted them. A next try hours ahead was written under a clock that
-    /// ran ahead: no delay is that long.
+    /// Filings due to be read, in the order EDGAR accepted them. A next try more than ten minutes ahead was written under a
+    /// clock that ran ahead: no delay is that long.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -434,7 +454,7 @@ impl Store {
                      FROM (SELECT * FROM filings
                            WHERE state = '",
                     $state,
-                    "' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
+                    "' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000)
                            ORDER BY accepted_at, accession LIMIT $2) AS due
                      LEFT JOIN filers ON filers.accession = due.accession
                      ORDER BY due.accepted_at, due.accession, filers.cik"
@@ -466,6 +486,27 @@ impl Store {
             1000,
         )
         .await
+    }
+
+    /// When each source first showed a filing, and when EDGAR accepted it. `None` for one not known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn sightings(&self, accession: AccessionNumber) -> anyhow::Result<Option<Sightings>> {
+        type Row = (i64, i64, i64, Option<i64>, Option<i64>);
+        let row: Option<Row> = sqlx::query_as(
+            "SELECT accepted_at, accepted_known, seen_at, feed_at, index_at FROM filings WHERE accession = $1",
+        )
+        .bind(accession.as_i64())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read sightings"))?;
+        Ok(row.map(|(accepted_at, accepted_known, seen_at, feed_at, index_at)| Sightings {
+            accepted_at: (accepted_known != 0).then(|| from_micros(accepted_at)),
+            seen_at: from_micros(seen_at),
+            feed_at: feed_at.map(from_micros),
+            index_at: index_at.map(from_micros),
+        }))
     }
 
     /// A filing that is recorded, whatever became of it.

@@ -28,7 +28,9 @@ use crate::fail_points::{self, Moment};
 
 pub use budget::BudgetState;
 pub use feed_queries::FeedQueryState;
-pub use filings::{FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, ReadFiling, Source, StoredDocument};
+pub use filings::{
+    FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, ReadFiling, Sightings, Source, StoredDocument,
+};
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay};
 pub use letters::Linked;
 pub use outbox::{
@@ -273,6 +275,8 @@ fn explain(error: &sqlx::Error) -> String {
         ": its folder is missing or may not be written by this user"
     } else if words.contains("disk is full") || words.contains("disk I/O") {
         ": make room on its disk"
+    } else if words.contains("is locked") {
+        ": another program holds it"
     } else if words.contains("malformed") || words.contains("not a database") {
         ": the file is damaged, restore it from a backup"
     } else if words.contains("no such table") || words.contains("no such column") {

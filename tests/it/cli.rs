@@ -93,6 +93,8 @@ async fn once_twice_in_a_row_sends_nothing_the_second_time() {
     let alert: Value = serde_json::from_str(text(&alerts.stdout)).expect("one JSON object");
     assert_eq!((&alert["schema"], &alert["id"]), (&Value::from(1), &Value::from("0009992000-26-000002")));
     assert_eq!(alert["notices"][0]["state"], "sent");
+    assert_eq!(alert["missed_by_feed"], false);
+    assert!(alert["sightings"]["feed"].is_string() && alert["lag_s"].as_i64() > Some(0), "{alert}");
     let status = run(desk.folder.path(), &["--config", "desk.toml", "status", "--json"]).await;
     let status: Value = serde_json::from_str(text(&status.stdout)).expect("one JSON object");
     assert_eq!((&status["filings"]["read"], &status["mail"]["sent"]), (&Value::from(1), &Value::from(1)));

@@ -57,10 +57,16 @@ async fn what_the_feed_never_showed_is_found_in_the_index_of_the_day_and_alerted
     let closed = day(&desk, "2026-03-19").await;
     assert_eq!(closed.state, DayState::Closed);
     assert_eq!((closed.counts.n_listed, closed.counts.n_watched, closed.counts.n_missed), (3, 3, 1));
+    let seen = desk.watcher.store.sightings(dropped.accession()).await.expect("sightings").expect("it is known");
+    assert_eq!((seen.feed_at, seen.index_at.is_some()), (None, true));
+    let lag = seen.lag().expect("its index page tells when it was accepted");
+    assert_eq!(lag.num_minutes(), 7 * 60 + 30);
     // The feed shows it after all: that is no second filing.
     desk.edgar.change(|archive| dropped.announce(archive));
     cycle_at(&desk, "2026-03-20T14:00:00Z").await;
     assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
+    let seen = desk.watcher.store.sightings(dropped.accession()).await.expect("sightings").expect("it is known");
+    assert_eq!(seen.feed_at.map(|at| at.to_rfc3339()).as_deref(), Some("2026-03-20T14:00:00+00:00"));
 }
 
 #[tokio::test]

@@ -8,9 +8,11 @@ use std::process::{Command, Output};
 use edgar_watch::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent};
 use edgar_watch::demo::edgar::{Archive, LoopbackEdgar};
 use edgar_watch::store::{OpenError, Store};
+use sqlx::Connection;
 use url::Url;
 
 use crate::support::filings::{TestFiling, archive};
+use crate::support::smtp::{Act, FakeSmtp, Step};
 use crate::support::{Desk, DeskPlan, read_mails};
 
 fn store_url(path: &Path) -> Url {
@@ -225,4 +227,119 @@ async fn state_survives_a_restart() {
     desk.restart().await;
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_another_program_holds_costs_a_cycle_and_nothing_else() {
+    let desk = Desk::open(archive(&[TestFiling::ordinary(1, "2026-03-19T15:00:00Z")]), "2026-03-19T16:00:00Z").await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    desk.edgar.change(|archive| TestFiling::determination(2, "2026-03-19T16:00:05Z").publish(archive));
+    desk.clock.advance(std::time::Duration::from_secs(10));
+    let url = format!("{}?mode=rw", desk.settings.store_url);
+    let mut other = sqlx::AnyConnection::connect(&url).await.expect("a connection");
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
+    // SQLite waits for ten seconds before it says so.
+    let error = desk.watcher.poll(None).await.expect_err("the store is held");
+    assert!(error.to_string().ends_with("database is locked: another program holds it"), "{error}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("the lock is let go");
+    desk.watcher.cycle(None).await.expect("a cycle");
+    desk.watcher.cycle(None).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_named_and_what_lies_elsewhere_is_still_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let edgar = LoopbackEdgar::start(Archive::default()).await.expect("a port");
+    let first = once_in(folder.path(), &edgar).await;
+    assert_eq!(first.status.code(), Some(0), "{}", String::from_utf8_lossy(&first.stderr));
+    edgar.change(|archive| {
+        for number in 2..400 {
+            TestFiling::ordinary(number, "2026-03-19T14:30:00Z").announce(archive);
+        }
+    });
+    once_in_kept(folder.path()).await;
+    let path = folder.path().join("state.db");
+    let (whole, page) = (std::fs::read(&path).expect("the store"), root_page_of_filings(&path).await);
+    let mut damaged = whole.clone();
+    damaged[page * PAGE_BYTES..][..PAGE_BYTES].fill(0xA5);
+    std::fs::write(&path, &damaged).expect("damaged");
+    edgar.change(|archive| TestFiling::determination(700, "2026-03-19T15:00:00Z").publish(archive));
+    let output = once_in_kept(folder.path()).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("the file is damaged, restore it from a backup") && said.contains("state.db"), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
+    // A backup put back goes on where it was.
+    std::fs::write(&path, &whole).expect("restored");
+    let output = once_in_kept(folder.path()).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(read_mails(&folder.path().join("mail")).len(), 1);
+}
+
+const PAGE_BYTES: usize = 4096;
+
+/// Where the table of filings begins in the file, in pages from 0.
+async fn root_page_of_filings(path: &Path) -> usize {
+    let mut store =
+        sqlx::AnyConnection::connect(&format!("sqlite://{}?mode=rw", path.display())).await.expect("a store");
+    // What stands in the log is folded in, so that the file is all there is.
+    sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut store).await.expect("folded in");
+    let (page,): (i64,) = sqlx::query_as("SELECT rootpage FROM sqlite_schema WHERE name = 'filings'")
+        .fetch_one(&mut store)
+        .await
+        .expect("the table");
+    store.close().await.expect("closed");
+    usize::try_from(page).expect("a page") - 1
+}
+
+#[tokio::test]
+async fn a_clock_that_jumps_back_an_hour_or_ahead_a_day_loses_nothing_and_repeats_nothing() {
+    for jumps in [[-3600, 3600], [86_400, -86_400], [-3600, 90_000]] {
+        let relay = FakeSmtp::scripted({
+            let n_asked = std::sync::atomic::AtomicUsize::new(0);
+            // Every second mail is to come again, so that there is always one to be tried later.
+            move |step, _| match step {
+                Step::Dot if n_asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(2) => {
+                    Act::Say("451 4.3.0 come again")
+                }
+                _ => Act::Go,
+            }
+        })
+        .await;
+        let plan = DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() };
+        let desk = plan.open(archive(&[TestFiling::ordinary(1, "2026-03-19T15:00:00Z")]), "2026-03-19T16:00:00Z").await;
+        desk.watcher.cycle(None).await.expect("the baseline");
+        let mut letters = Vec::new();
+        for (number, jump) in (2..).zip([0].into_iter().chain(jumps).chain([0])) {
+            desk.clock.jump(jump);
+            let letter = TestFiling::determination(number, &format!("2026-03-19T16:{number:02}:00Z"));
+            desk.edgar.change(|archive| {
+                letter.announce(archive);
+                if number % 2 == 0 {
+                    letter.file(archive);
+                }
+            });
+            let _ = desk.watcher.cycle(None).await;
+            // A text that comes late is asked for again.
+            desk.edgar.change(|archive| letter.file(archive));
+            desk.clock.advance(std::time::Duration::from_secs(60));
+            let _ = desk.watcher.cycle(None).await;
+            letters.push(letter.accession().to_string());
+        }
+        for _ in 0..20 {
+            desk.clock.advance(std::time::Duration::from_secs(600));
+            let _ = desk.watcher.cycle(None).await;
+        }
+        let mut told: Vec<String> = relay
+            .taken()
+            .iter()
+            .filter_map(|taken| {
+                let mail = mail_parser::MessageParser::default().parse(&taken.bytes)?.into_owned();
+                Some(mail.header("X-EDGAR-Accession")?.as_text()?.to_owned())
+            })
+            .collect();
+        told.sort();
+        assert_eq!(told, letters, "{jumps:?}");
+    }
 }

@@ -34,6 +34,11 @@ impl DrivenClock {
         *self.0.lock().expect("no test panics while holding it") = instant(text);
     }
 
+    /// As when somebody sets the machine's clock, by so many seconds.
+    pub fn jump(&self, seconds: i64) {
+        *self.0.lock().expect("no test panics while holding it") += chrono::TimeDelta::seconds(seconds);
+    }
+
     pub fn advance(&self, duration: Duration) {
         *self.0.lock().expect("no test panics while holding it") += duration;
     }
