@@ -157,17 +157,26 @@ async fn poll_loop(
         };
         wake.caught_up.notify_one();
         match watcher.watch_self().await {
-            // Beside the loop: a watchdog that is slow must not slow it down.
-            Ok(true) if is_good => drop(tokio::spawn({
-                let watcher = watcher.clone();
-                async move { watcher.beat().await }
-            })),
-            Ok(_) => {}
-            Err(error) => tracing::error!("the watch over itself failed: {error:#}"),
+            Ok(is_well) => is_good &= is_well,
+            Err(error) => {
+                tracing::error!("the watch over itself failed: {error:#}");
+                is_good = false;
+            }
         }
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
-        pause(&watcher, wait, &wake.poller).await;
+        let rest = pause(&watcher, wait, &wake.poller);
+        let beat = async {
+            if is_good {
+                watcher.beat().await;
+            }
+            std::future::pending::<()>().await;
+        };
+        // A watchdog that is slow does not slow the loop down.
+        tokio::select! {
+            () = rest => {}
+            () = beat => {}
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use url::Url;
 
 use crate::edgar::client::is_loopback;
 
-/// For the whole request.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// For the whole request; less than the usual time between two polls.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Watchdogs count minutes: more often than this nobody looks.
 const LEAST_INTERVAL: TimeDelta = TimeDelta::seconds(50);
 

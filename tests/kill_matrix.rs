@@ -45,12 +45,13 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 35] = [
+const WRITES: [&str; 36] = [
     "add days",
     "begin an attempt",
     "begin to read a filing",
     "bring the schema up to date",
     "copy",
+    "delay a day",
     "drop a message",
     "enqueue a mail",
     "forget fact",
@@ -179,6 +180,7 @@ fn story() -> Vec<Scene> {
         scene(&["outbox", "retry", "SET_ASIDE"], "2026-11-17T16:05:00Z", Mood::Normal, nothing),
         scene(&["outbox", "drop", "SET_ASIDE"], "2026-11-17T16:06:00Z", Mood::Normal, nothing),
         scene(ONCE, "2026-11-17T16:10:00Z", Mood::Normal, nothing),
+        scene(ONCE, "2026-11-18T03:20:00Z", Mood::Busy, nothing),
         scene(ONCE, "2026-11-18T03:30:00Z", Mood::Normal, |archive| {
             unshown_letter().file(archive);
             for day in ["2026-11-16", "2026-11-17"] {
@@ -187,6 +189,8 @@ fn story() -> Vec<Scene> {
             }
         }),
         scene(ONCE, "2026-11-18T16:00:00Z", Mood::Normal, nothing),
+        // Whoever died before giving a filing up tries it once more first.
+        scene(ONCE, "2026-11-18T16:08:00Z", Mood::Normal, nothing),
         scene(&["reread"], "2026-11-18T16:10:00Z", Mood::Normal, |archive| unreadable().file(archive)),
         scene(ONCE, "2026-11-18T16:20:00Z", Mood::Normal, nothing),
         scene(

@@ -252,7 +252,7 @@ impl EdgarClient {
     /// [`FetchError`].
     pub async fn listed_days(&self, quarter: Quarter) -> Result<Vec<ListedDay>, FetchError> {
         let Quarter { year, number } = quarter;
-        let what = format!("list of daily indexes of {year} Q{number}");
+        let what = format!("list of daily indexes of {quarter}");
         let path = format!("Archives/edgar/daily-index/{year}/QTR{number}/index.json");
         let known = self.listings.lock().unwrap_or_else(PoisonError::into_inner).get(&quarter).cloned();
         let as_of = known.as_ref().map(|(as_of, _)| as_of.as_str());
@@ -296,7 +296,7 @@ impl EdgarClient {
     ) -> Result<IndexFile, FetchError> {
         let Quarter { year, number } = quarter;
         let path = format!("Archives/edgar/full-index/{year}/QTR{number}/master.idx");
-        self.index_file(format!("index of {year} Q{number}"), &path, is_wanted).await
+        self.index_file(format!("index of {quarter}"), &path, is_wanted).await
     }
 
     async fn index_file(

@@ -3,6 +3,8 @@
 //! What the feed may drop or hold back stands here. The pipe-separated `master` files are read: fixed-width columns have
 //! moved over the years. An index has neither items nor acceptance times.
 
+use std::fmt;
+
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
 use serde::Deserialize;
 
@@ -36,6 +38,12 @@ impl Quarter {
             4 => Self { year: self.year + 1, number: 1 },
             number => Self { year: self.year, number: number + 1 },
         }
+    }
+}
+
+impl fmt::Display for Quarter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Q{}", self.year, self.number)
     }
 }
 

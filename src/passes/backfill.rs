@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Days, NaiveDate, TimeDelta};
+use chrono::{Days, NaiveDate};
 use sha2::{Digest, Sha256};
 
-use super::ledger::sort_rows;
+use super::ledger::{sort_rows, takes_whole_quarter};
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::daily_index::{IndexRow, Quarter};
 use crate::edgar::eastern::eastern_date;
@@ -22,13 +22,6 @@ pub struct BackfillSummary {
     /// Filings that joined the queue.
     pub n_queued: usize,
 }
-
-/// From so many days of a quarter on, its own index costs less than those of the days.
-const MANY_DAYS: usize = 20;
-/// The index of a quarter is whole so long after its end: filings dated back come in late.
-const QUARTER_SETTLED: TimeDelta = TimeDelta::days(10);
-/// Daily indexes are kept under today's names since then; before, the index of the quarter serves.
-const FIRST_DAILY_YEAR: i32 = 2000;
 
 impl Watcher {
     /// Puts the watched filings dated `from` to `to` into the queue that this watcher reads. `done` hears of each day.
@@ -60,8 +53,7 @@ impl Watcher {
                 break;
             }
             let range = Range { watchlist: &watchlist, watched: &watched };
-            let settled = today - quarter.next().first_day() >= QUARTER_SETTLED;
-            if settled && (days.len() >= MANY_DAYS || quarter.year < FIRST_DAILY_YEAR) {
+            if takes_whole_quarter(quarter, days.len(), today) {
                 summary.n_queued += self.queue_quarter(&range, quarter, &days).await?;
                 summary.n_days += days.len();
                 done(days.len());
@@ -82,8 +74,7 @@ impl Watcher {
         let wanted = |row: &IndexRow| forms.contains(&row.form) && days.contains(&row.filing_date);
         let file = self.client.full_index(quarter, wanted).await?;
         if !file.is_whole {
-            let Quarter { year, number } = quarter;
-            return Err(PassError::Outage(format!("the index of {year} Q{number} is cut short: try again")));
+            return Err(PassError::Outage(format!("the index of {quarter} is cut short: try again")));
         }
         Ok(self.record_rows(range, &file.rows, &days.iter().copied().collect::<Vec<_>>()).await?)
     }

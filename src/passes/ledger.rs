@@ -4,12 +4,12 @@
 //! Whether a day has an index is decided by the folder's own list. A file that is missing answers the same on a holiday
 //! as before publication, so calendars only say when it is worth looking.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
 use super::{FEED_GAPS, PassError, Watcher, Watchlist};
+use crate::edgar::client::{FetchError, FetchFailure};
 use crate::edgar::daily_index::{IndexRow, ListedDay, Quarter};
 use crate::edgar::eastern::{eastern_date, eastern_to_utc, is_edgar_business_day};
 use crate::edgar::feed::Filer;
@@ -32,6 +32,8 @@ pub struct LedgerSummary {
 const INDEX_WRITTEN: (u32, u32) = (22, 10);
 /// While a day's index is awaited, it is looked for this often in the first hours, and after them.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(20);
+/// After an index could not be had.
+const AFTER_OUTAGE: TimeDelta = TimeDelta::minutes(5);
 const LOOK_AGAIN_LATER: TimeDelta = TimeDelta::hours(2);
 const FIRST_HOURS: TimeDelta = TimeDelta::hours(4);
 /// Filings dated a day back arrive late: a closed day is looked at again after so long, counted from its first closing.
@@ -43,7 +45,7 @@ impl Watcher {
     /// Reconciles every day that is due with its index.
     ///
     /// # Errors
-    /// [`PassError`]. Days reconciled before an error stay so.
+    /// [`PassError`], the first of them; the other quarters are looked at all the same.
     pub async fn ledger_pass(&self) -> Result<LedgerSummary, PassError> {
         let now = self.clock.now();
         let mut summary = LedgerSummary::default();
@@ -56,23 +58,148 @@ impl Watcher {
         }
         let watched = self.store.watched().await?;
         let watchlist = self.resolve_watchlist().await?;
-        let mut listings: BTreeMap<Quarter, Vec<ListedDay>> = BTreeMap::new();
+        let mut quarters: BTreeMap<Quarter, Vec<LedgerDay>> = BTreeMap::new();
         for day in due {
+            quarters.entry(Quarter::of(day.day)).or_default().push(day);
+        }
+        let mut failure = None;
+        for (quarter, days) in quarters {
             if self.is_stopping() {
                 break;
             }
-            let quarter = Quarter::of(day.day);
-            if let Entry::Vacant(entry) = listings.entry(quarter) {
-                entry.insert(self.client.listed_days(quarter).await?);
+            let whose = Whose { watchlist: &watchlist, watched: &watched };
+            let looked = if takes_whole_quarter(quarter, days.len(), eastern_date(now)) {
+                self.look_at_quarter(quarter, &days, &whose, &mut summary).await
+            } else {
+                self.look_at_days(quarter, &days, &whose, &mut summary).await
+            };
+            if let Some(of_a_day) = self.put_off_after_outage(&mut failure, looked, &days).await?.flatten() {
+                failure.get_or_insert(of_a_day);
             }
-            let listed = &listings[&quarter];
-            let Some(counts) = self.look_at_day(&day, listed, &watchlist, &watched).await? else { continue };
-            summary.n_days += 1;
-            summary.n_missed += counts.n_missed as usize;
-            summary.n_found += counts.n_found as usize;
         }
         self.close_gaps().await?;
-        Ok(summary)
+        failure.map_or(Ok(summary), Err)
+    }
+
+    /// Reconciles days of a quarter that is long over with its one index. What it does not hold will not come any more.
+    /// Returns the outage that kept some days from it.
+    async fn look_at_quarter(
+        &self,
+        quarter: Quarter,
+        days: &[LedgerDay],
+        whose: &Whose<'_>,
+        summary: &mut LedgerSummary,
+    ) -> Result<Option<PassError>, PassError> {
+        let forms = &self.settings.watch.forms;
+        let (first, last) = (days.first().map(|day| day.day), days.last().map(|day| day.day));
+        let is_wanted = |row: &IndexRow| {
+            forms.contains(&row.form) && Some(row.filing_date) >= first && Some(row.filing_date) <= last
+        };
+        let file = match self.client.full_index(quarter, is_wanted).await {
+            // A mirror may keep the indexes of days alone.
+            Err(FetchError { failure: FetchFailure::NotPublished, .. }) => {
+                return self.look_at_days(quarter, days, whose, summary).await;
+            }
+            file => file?,
+        };
+        if !file.is_whole {
+            return Err(PassError::Outage(format!("the index of {quarter} is cut short: looked at again later")));
+        }
+        if file.n_bad > 0 {
+            tracing::warn!("index of {quarter}: {} rows could not be read", file.n_bad);
+        }
+        let mut rows: HashMap<NaiveDate, Vec<IndexRow>> = HashMap::new();
+        for row in file.rows {
+            rows.entry(row.filing_date).or_default().push(row);
+        }
+        for day in days {
+            if self.is_stopping() {
+                break;
+            }
+            let rows = rows.remove(&day.day).unwrap_or_default();
+            summary.add(self.reconcile_with(day.day, &rows, 0, None, None, whose).await?);
+        }
+        Ok(None)
+    }
+
+    /// Keeps the first outage for later: an index that cannot be had keeps no other day from being closed, and is not
+    /// asked for again with the next poll.
+    async fn put_off_after_outage<T>(
+        &self,
+        first: &mut Option<PassError>,
+        looked: Result<T, PassError>,
+        days: &[LedgerDay],
+    ) -> Result<Option<T>, PassError> {
+        let error = match looked {
+            Ok(value) => return Ok(Some(value)),
+            Err(error @ PassError::Outage(_)) => error,
+            Err(error) => return Err(error),
+        };
+        let again_at = self.clock.now() + AFTER_OUTAGE;
+        for day in days.iter().filter(|day| day.next_check_at.is_some_and(|at| at < again_at)) {
+            self.store.delay_day(day.day, again_at).await?;
+        }
+        first.get_or_insert(error);
+        Ok(None)
+    }
+
+    /// Reconciles each of the days; returns the outage that kept some from it.
+    async fn look_at_days(
+        &self,
+        quarter: Quarter,
+        days: &[LedgerDay],
+        whose: &Whose<'_>,
+        summary: &mut LedgerSummary,
+    ) -> Result<Option<PassError>, PassError> {
+        let listed = self.client.listed_days(quarter).await?;
+        let mut failure = None;
+        for day in days {
+            if self.is_stopping() {
+                break;
+            }
+            let looked = self.look_at_day(day, &listed, whose).await;
+            let one = std::slice::from_ref(day);
+            if let Some(counts) = self.put_off_after_outage(&mut failure, looked, one).await?.flatten() {
+                summary.add(counts);
+            }
+        }
+        Ok(failure)
+    }
+
+    /// Notes what the index of a day shows, and queues what was never seen.
+    async fn reconcile_with(
+        &self,
+        day: NaiveDate,
+        rows: &[IndexRow],
+        n_bad: usize,
+        index: Option<&ListedDay>,
+        next_check_at: Option<DateTime<Utc>>,
+        whose: &Whose<'_>,
+    ) -> anyhow::Result<DayCounts> {
+        let now = self.clock.now();
+        let (accessions, filings) = sort_rows(rows, whose.watchlist, whose.watched, now);
+        let counts = self
+            .store
+            .reconcile_day(&DayIndex {
+                day,
+                listed: &accessions,
+                watched: &filings,
+                n_bad,
+                size: index.map_or("", |index| &index.size),
+                written_at: index.and_then(|index| index.written_at),
+                read_at: now,
+                next_check_at,
+            })
+            .await?;
+        if counts.n_found > 0 {
+            tracing::warn!(
+                "daily index of {day}: {} of {} watched filings were not in the feed, {} are read now",
+                counts.n_missed,
+                counts.n_watched,
+                counts.n_found
+            );
+        }
+        Ok(counts)
     }
 
     /// A gap in the feed is closed once the index of every day up to its end was read.
@@ -108,8 +235,7 @@ impl Watcher {
         &self,
         day: &LedgerDay,
         listed: &[ListedDay],
-        watchlist: &Watchlist,
-        watched: &[Watched],
+        whose: &Whose<'_>,
     ) -> Result<Option<DayCounts>, PassError> {
         let now = self.clock.now();
         let Some(index) = listed.iter().find(|listed| listed.day == day.day) else {
@@ -133,31 +259,35 @@ impl Watcher {
         if file.n_bad > 0 {
             tracing::warn!("daily index of {}: {} rows could not be read", day.day, file.n_bad);
         }
-        let (accessions, filings) = sort_rows(&file.rows, watchlist, watched, now);
-        let counts = self
-            .store
-            .reconcile_day(&DayIndex {
-                day: day.day,
-                listed: &accessions,
-                watched: &filings,
-                n_bad: file.n_bad,
-                size: &index.size,
-                written_at: index.written_at,
-                read_at: now,
-                next_check_at,
-            })
-            .await?;
-        if counts.n_found > 0 {
-            tracing::warn!(
-                "daily index of {}: {} of {} watched filings were not in the feed, {} are read now",
-                day.day,
-                counts.n_missed,
-                counts.n_watched,
-                counts.n_found
-            );
-        }
-        Ok(Some(counts))
+        Ok(Some(self.reconcile_with(day.day, &file.rows, file.n_bad, Some(index), next_check_at, whose).await?))
     }
+}
+
+impl LedgerSummary {
+    fn add(&mut self, counts: DayCounts) {
+        self.n_days += 1;
+        self.n_missed += counts.n_missed as usize;
+        self.n_found += counts.n_found as usize;
+    }
+}
+
+/// Who is watched, and since when.
+struct Whose<'a> {
+    watchlist: &'a Watchlist,
+    watched: &'a [Watched],
+}
+
+/// From so many days of a quarter on, its own index costs less than those of the days.
+const MANY_DAYS: usize = 20;
+/// The index of a quarter is whole so long after its end: filings dated back come in late.
+const QUARTER_SETTLED: TimeDelta = TimeDelta::days(10);
+/// Daily indexes are kept under today's names since then; before, the index of the quarter serves.
+const FIRST_DAILY_YEAR: i32 = 2000;
+
+/// Whether so many days of a quarter are taken from its own index and not day by day.
+pub(super) fn takes_whole_quarter(quarter: Quarter, n_days: usize, today: NaiveDate) -> bool {
+    let is_settled = today - quarter.next().first_day() >= QUARTER_SETTLED;
+    is_settled && (n_days >= MANY_DAYS || quarter.year < FIRST_DAILY_YEAR)
 }
 
 /// When the index of a day is worth looking for. One of a day without business, if there is any, can wait for the next.

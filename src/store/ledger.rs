@@ -329,6 +329,18 @@ impl Store {
         Ok(n_queued)
     }
 
+    /// Looks at a day later than was meant.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn delay_day(&self, day: NaiveDate, next_check_at: DateTime<Utc>) -> anyhow::Result<()> {
+        let statement = sqlx::query("UPDATE days SET next_check_at = $2 WHERE day = $1")
+            .bind(day.to_string())
+            .bind(to_micros(next_check_at));
+        self.write(statement, "delay a day").await?;
+        Ok(())
+    }
+
     /// Leaves a day as it stands, to be looked at again at `next_check_at`.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! Nothing is passed by: days are reconciled with EDGAR's own index.
 
 use chrono::{NaiveDate, NaiveDateTime};
-use edgar_watch::demo::edgar::{Archive, access_denied};
+use edgar_watch::demo::edgar::{Archive, access_denied, page};
+use edgar_watch::edgar::daily_index::Quarter;
 use edgar_watch::edgar::eastern::eastern;
 use edgar_watch::store::{DayState, LedgerDay};
 
@@ -327,4 +328,45 @@ async fn who_filed_what_nobody_read_is_forgotten_after_400_days_and_nothing_else
     }
     assert_eq!(store.count_filings().await.expect("counts")["baseline"], 1, "its accession number is kept");
     assert_eq!(store.events(letter.accession()).await.expect("events").len(), 1);
+}
+
+#[tokio::test]
+async fn a_look_back_over_years_takes_the_indexes_of_quarters_and_one_that_fails_stops_no_other() {
+    let letter = TestFiling { filing_date: date("2024-02-07"), ..TestFiling::determination(3, "2024-02-07T16:00:00Z") };
+    let lost = TestFiling { filing_date: date("2024-05-08"), ..TestFiling::determination(4, "2024-05-08T16:00:00Z") };
+    let late = TestFiling::determination(5, "2026-03-18T16:00:00Z");
+    let desk = Desk::open(archive(&[TestFiling::ordinary(1, "2026-03-19T14:00:00Z")]), NOON).await;
+    cycle_at(&desk, NOON).await;
+    desk.edgar.change(|archive| {
+        for filing in [&letter, &lost, &late] {
+            filing.file(archive);
+            filing.publish_index_page(archive);
+        }
+        let mut quarter = Quarter::of(date("2024-01-01"));
+        while quarter < Quarter::of(date("2026-01-01")) {
+            archive.write_full_index(quarter);
+            quarter = quarter.next();
+        }
+    });
+    desk.clock.set(EVENING);
+    for day in ["2026-03-18", "2026-03-19"] {
+        write_index(&desk, day);
+    }
+    let second = "/full-index/2024/QTR2/";
+    desk.edgar.script(move |asked, _| {
+        asked.target.contains(second).then(|| page(axum::http::StatusCode::BAD_GATEWAY, "down"))
+    });
+    let _ = desk.watcher.cycle(Some(date("2024-01-01"))).await;
+    assert_eq!(n_asked(&desk, "/full-index/"), 8);
+    assert_eq!(n_asked(&desk, "/daily-index/"), 3, "the list of this quarter, and two indexes");
+    assert_eq!(desk.subjects().len(), 2, "{:?}", desk.subjects());
+    assert_eq!(day(&desk, "2024-02-07").await.state, DayState::Closed);
+    assert_eq!(day(&desk, "2024-05-08").await.state, DayState::Open);
+    desk.edgar.unscript();
+    assert_eq!(n_asked(&desk, second), 1, "not asked for again with every poll");
+    cycle_at(&desk, "2026-03-20T02:33:00Z").await;
+    assert_eq!(n_asked(&desk, second), 1);
+    cycle_at(&desk, "2026-03-20T02:36:00Z").await;
+    assert_eq!(desk.subjects().len(), 3, "{:?}", desk.subjects());
+    assert_eq!(day(&desk, "2024-05-08").await.state, DayState::Closed);
 }
