@@ -64,6 +64,7 @@ pub async fn run_until(
     };
     let store = Store::open(&settings.store_url).await.map_err(anyhow::Error::from)?;
     let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store), clock)?);
+    watcher.take_up_after_upgrade().await?;
     let wake = Arc::new(Wake::default());
     let (stopping, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();

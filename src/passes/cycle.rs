@@ -1,9 +1,11 @@
 //! The passes with what surrounds them: one summary line each, a note of how it went, and the owner told when a
 //! person is needed. Both `once` and the daemon call these.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::Notify;
 
+use super::deliver::owner_key;
+use super::self_watch::{QUIET_POLLS, quiet_polls};
 use super::{DeliverSummary, LedgerSummary, PassError, PollSummary, ReadSummary, Watcher};
 
 /// The fact that notes the last good walk over the feed; its value is the summary.
@@ -38,20 +40,11 @@ impl Watcher {
                 if summary.n_recorded > 0 {
                     tracing::info!(duration_ms, "poll pass: {words}");
                 }
-                self.store.set_fact(LAST_POLL, &words, now).await?;
-                self.note_poll(summary.n_recorded).await?;
-                if let Some(lag) = summary.lag {
-                    self.store.set_fact(FEED_LAG, &lag.num_seconds().to_string(), now).await?;
-                }
-                match &summary.outage {
-                    Some(outage) => self.store.set_fact(LAST_POLL_ERROR, outage, now).await?,
-                    None => self.store.clear_fact(LAST_POLL_ERROR).await?,
-                }
+                self.note_poll(&words, summary, now).await?;
                 for unknown in &summary.unknown_tickers {
                     let text = format!("{unknown}\n\nIts filings are not watched until this is mended.\n");
                     self.tell_owner(unknown, "a ticker is not known", &text).await?;
                 }
-                self.owner_matter_settled(USER_AGENT_MATTER).await?;
             }
             Err(PassError::Store(_)) => {}
             Err(error) => {
@@ -65,6 +58,29 @@ impl Watcher {
         polled
     }
 
+    /// Remembers a good poll, in one write.
+    async fn note_poll(&self, words: &str, summary: &PollSummary, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let told = owner_key(USER_AGENT_MATTER);
+        let known = self.store.facts(&[LAST_POLL_ERROR, QUIET_POLLS, &told]).await?;
+        let quiet_before = known.get(QUIET_POLLS).map(|(value, _)| value.as_str());
+        let quiet = quiet_polls(quiet_before, summary.n_recorded, now);
+        let lag = summary.lag.map(|lag| lag.num_seconds().to_string());
+        let remember = [
+            Some((LAST_POLL, words)),
+            lag.as_deref().map(|lag| (FEED_LAG, lag)),
+            summary.outage.as_deref().map(|outage| (LAST_POLL_ERROR, outage)),
+            quiet.as_deref().map(|quiet| (QUIET_POLLS, quiet)),
+        ];
+        let forget = [
+            Some(LAST_POLL_ERROR).filter(|_| summary.outage.is_none()),
+            Some(QUIET_POLLS).filter(|_| quiet.is_none()),
+            Some(told.as_str()),
+        ];
+        let remember: Vec<(&str, &str)> = remember.into_iter().flatten().collect();
+        let forget: Vec<&str> = forget.into_iter().flatten().filter(|key| known.contains_key(*key)).collect();
+        self.store.write_facts(&remember, &forget, now).await
+    }
+
     /// [`Self::ledger_pass`], noted and summed up.
     ///
     /// # Errors
@@ -74,7 +90,9 @@ impl Watcher {
         let now = self.clock.now();
         match &reconciled {
             Ok(summary) => {
-                self.store.clear_fact(LEDGER_ERROR).await?;
+                if self.store.fact(LEDGER_ERROR).await?.is_some() {
+                    self.store.clear_fact(LEDGER_ERROR).await?;
+                }
                 self.let_go_of_old_rows().await?;
                 if summary.n_days > 0 {
                     tracing::info!(

@@ -256,7 +256,7 @@ impl Watcher {
         Ok(bytes)
     }
 
-    /// Mails the owner about something that needs a person, once until [`Self::owner_matter_settled`].
+    /// Mails the owner about something that needs a person, once while the fact that remembers it is there.
     ///
     /// # Errors
     /// When the store fails.
@@ -276,24 +276,20 @@ impl Watcher {
         Ok(OnceMail { fact: owner_key(matter), message_id, recipient, subject, bytes })
     }
 
-    /// Tells the owner that a matter he was told of is over, once.
+    /// Tells the owner that a matter he was told of at `since` is over, once; if it comes back it is told again.
     ///
     /// # Errors
     /// When the store fails or the owner's address is none.
-    pub async fn tell_owner_settled(&self, matter: &str, what: &str) -> anyhow::Result<()> {
-        let Some((_, since)) = self.store.fact(&owner_key(matter)).await? else { return Ok(()) };
+    pub(super) async fn tell_owner_settled(
+        &self,
+        matter: &str,
+        what: &str,
+        since: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
         let over = format!("{matter}.over");
         let text = format!("What was told on {} is over: {what}.\n", print_eastern(since));
         self.tell_owner(&over, &format!("well again: {what}"), &text).await?;
-        self.store.clear_facts([&owner_key(matter), &owner_key(&over)]).await
-    }
-
-    /// Forgets that the owner was told, so that the matter is told again when it comes back.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn owner_matter_settled(&self, matter: &str) -> anyhow::Result<()> {
-        self.store.clear_fact(&owner_key(matter)).await
+        self.store.write_facts(&[], &[&owner_key(matter), &owner_key(&over)], self.clock.now()).await
     }
 }
 
@@ -330,6 +326,6 @@ pub fn set_aside_fact(id: i64) -> String {
     owner_key(&format!("set_aside:{id}"))
 }
 
-fn owner_key(matter: &str) -> String {
+pub(super) fn owner_key(matter: &str) -> String {
     format!("told_owner:{matter}")
 }

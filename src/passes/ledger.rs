@@ -15,7 +15,7 @@ use crate::edgar::eastern::{eastern_date, eastern_to_utc, is_edgar_business_day}
 use crate::edgar::feed::Filer;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
-use crate::store::{DayCounts, DayIndex, DayState, FilingState, LedgerDay, NewFiling, Source, Watched};
+use crate::store::{DayCounts, DayIndex, DayState, FilingState, LedgerDay, LedgerSpan, NewFiling, Source, Watched};
 
 /// What reconciling did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,9 +49,11 @@ impl Watcher {
     pub async fn ledger_pass(&self) -> Result<LedgerSummary, PassError> {
         let now = self.clock.now();
         let mut summary = LedgerSummary::default();
-        let Some(first) = self.store.watched_since().await? else { return Ok(summary) };
-        self.open_new_days(first, now).await?;
-        self.store.reopen_days(now).await?;
+        let span = self.store.ledger_span().await?;
+        let is_new = self.open_new_days(&span, now).await?;
+        if !is_new && span.next_check_at.is_none_or(|at| at > now) {
+            return Ok(summary);
+        }
         let due = self.store.due_days(now).await?;
         if due.is_empty() {
             return Ok(summary);
@@ -217,17 +219,16 @@ impl Watcher {
         Ok(())
     }
 
-    /// Every date from the first watched one to today has its row.
-    async fn open_new_days(&self, first: NaiveDate, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let today = eastern_date(now);
-        let newest = match self.store.first_day().await? {
-            Some(known) if known <= first => self.store.latest_days(1).await?.first().map(|newest| newest.day),
-            _ => None,
-        };
+    /// Every date from the first watched one to today gets its row. `true` where one was missing.
+    async fn open_new_days(&self, span: &LedgerSpan, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let (Some(first), today) = (span.watched_since, eastern_date(now)) else { return Ok(false) };
+        let newest = span.last.filter(|_| span.first.is_some_and(|known| known <= first));
         let from = newest.and_then(|newest| newest.succ_opt()).unwrap_or(first);
         // What lies in the past is looked for from now on.
         let days = from.iter_days().take_while(|day| *day <= today).map(|day| (day, index_expected_at(day).max(now)));
-        self.store.add_days(&days.collect::<Vec<_>>()).await
+        let days: Vec<_> = days.collect();
+        self.store.add_days(&days).await?;
+        Ok(!days.is_empty())
     }
 
     /// Reconciles a day if its index is listed and has changed since it was read; `None` where there was nothing to do.

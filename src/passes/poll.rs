@@ -125,6 +125,7 @@ impl Walk<'_> {
         let store = &self.watcher.store;
         let began_at = self.watcher.clock.now();
         let mut state = store.feed_query(self.prefix).await?;
+        let before = state.clone();
         if state.asked_as.is_none() {
             state.asked_as = self.first_contact().await?;
         }
@@ -141,7 +142,12 @@ impl Walk<'_> {
         let failure = remember(&mut state, &aim, end, began_at, oldest);
         let filings: Vec<NewFiling> = seen.into_values().collect();
         summary.n_recorded += filings.len();
-        summary.n_found += store.record_pass(self.prefix, &state, &filings, is_whole).await?;
+        let has_baselines =
+            self.watched.iter().all(|watched| watched.baselines.iter().any(|known| known == self.prefix));
+        // Most walks find everything as it was.
+        if !filings.is_empty() || state != before || (is_whole && !has_baselines) {
+            summary.n_found += store.record_pass(self.prefix, &state, &filings, is_whole).await?;
+        }
         if let Some(oldest) = oldest.filter(|_| ran_out && state.gap_since.is_none()) {
             let day = eastern_date(oldest);
             tracing::warn!("the feed reaches back to {} only: the indexes close the gap", print_eastern(oldest));

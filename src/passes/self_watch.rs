@@ -1,8 +1,11 @@
 //! Is all well with the watch itself? One mail to the owner when something has been wrong for a while, one when it is well
 //! again. What cannot be told, because the store or the way out is gone, `status` and the log still say.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
+use super::deliver::owner_key;
 use super::{LAST_POLL, LAST_POLL_ERROR, Watcher};
 use crate::edgar::eastern::{eastern, is_open, print_eastern};
 
@@ -25,7 +28,7 @@ const QUIETEST: TimeDelta = TimeDelta::minutes(60);
 /// So many polls in a row must show it: one that runs once an hour cannot tell sooner.
 const QUIET_ENOUGH: u32 = 6;
 /// The fact that counts polls without anything new, and says since when.
-const QUIET_POLLS: &str = "quiet_polls";
+pub(super) const QUIET_POLLS: &str = "quiet_polls";
 /// A mail may wait for so long.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(2);
 /// A day's index is read the same evening.
@@ -39,17 +42,20 @@ impl Watcher {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn watch_self(&self) -> anyhow::Result<bool> {
-        let mut is_well = true;
-        for Matter { key, what, trouble } in self.matters().await? {
-            match trouble {
-                Some(trouble) => {
-                    is_well = false;
+        let matters = self.matters().await?;
+        let keys: Vec<String> = matters.iter().map(|matter| owner_key(matter.key)).collect();
+        let told = self.store.facts(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let is_well = matters.iter().all(|matter| matter.trouble.is_none());
+        for (Matter { key, what, trouble }, fact) in matters.into_iter().zip(&keys) {
+            match (trouble, told.get(fact)) {
+                (Some(trouble), None) => {
                     let text = format!(
                         "{trouble}\n\n`edgar-watch status` shows more. One more mail follows when this is over.\n"
                     );
                     self.tell_owner(key, what, &text).await?;
                 }
-                None => self.tell_owner_settled(key, what).await?,
+                (None, Some((_, since))) => self.tell_owner_settled(key, what, *since).await?,
+                _ => {}
             }
         }
         Ok(is_well)
@@ -61,40 +67,14 @@ impl Watcher {
     /// When the store cannot be read.
     pub async fn matters(&self) -> anyhow::Result<Vec<Matter>> {
         let now = self.clock.now();
+        let known = self.store.facts(&[LAST_POLL, LAST_POLL_ERROR, QUIET_POLLS]).await?;
         Ok(vec![
-            Matter { key: "edgar_silent", what: "EDGAR is out of reach", trouble: self.silence(now).await? },
-            Matter { key: "feed_quiet", what: "EDGAR's feed stands still", trouble: self.quiet_feed(now).await? },
+            Matter { key: "edgar_silent", what: "EDGAR is out of reach", trouble: silence(&known, now) },
+            Matter { key: "feed_quiet", what: "EDGAR's feed stands still", trouble: quiet_feed(&known, now) },
             Matter { key: "mail_waits", what: "mail does not leave", trouble: self.waiting_mail(now).await? },
             Matter { key: "days_open", what: "days cannot be reconciled", trouble: self.open_days(now).await? },
             Matter { key: "disk_full", what: "the disk is nearly full", trouble: self.little_room() },
         ])
-    }
-
-    async fn silence(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
-        let Some((error, since)) = self.store.fact(LAST_POLL_ERROR).await? else { return Ok(None) };
-        let last = self.store.fact(LAST_POLL).await?.map(|(_, at)| at);
-        let silent_since = last.unwrap_or(since);
-        let told = || format!("No poll has gone well since {}: {error}", print_eastern(silent_since));
-        Ok((now - silent_since >= LONGEST_SILENCE).then(told))
-    }
-
-    async fn quiet_feed(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
-        let Some((n_polls, _)) = self.store.fact(QUIET_POLLS).await? else { return Ok(None) };
-        let Some((since, n_polls)) = parse_quiet(&n_polls) else { return Ok(None) };
-        let told = || format!("EDGAR's feed has shown nothing new since {}.", print_eastern(since));
-        Ok((n_polls >= QUIET_ENOUGH && now - since >= QUIETEST).then(told))
-    }
-
-    /// Counts the polls of a business day that brought nothing new.
-    pub(super) async fn note_poll(&self, n_recorded: usize) -> anyhow::Result<()> {
-        let now = self.clock.now();
-        if n_recorded > 0 || !is_busy(now) {
-            return self.store.clear_fact(QUIET_POLLS).await;
-        }
-        let before = self.store.fact(QUIET_POLLS).await?.and_then(|(value, _)| parse_quiet(&value));
-        let (since, n_polls) = before.unwrap_or((now, 0));
-        let value = format!("{} {}", since.to_rfc3339(), n_polls + 1);
-        self.store.set_fact(QUIET_POLLS, &value, now).await
     }
 
     async fn waiting_mail(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
@@ -117,6 +97,30 @@ impl Watcher {
         let folder = self.store.path().display();
         (bytes < LEAST_ROOM).then(|| format!("{} MB are left for the store at {folder}.", bytes / 1_000_000))
     }
+}
+
+type Facts = HashMap<String, (String, DateTime<Utc>)>;
+
+fn silence(known: &Facts, now: DateTime<Utc>) -> Option<String> {
+    let (error, since) = known.get(LAST_POLL_ERROR)?;
+    let silent_since = known.get(LAST_POLL).map_or(*since, |(_, at)| *at);
+    let told = || format!("No poll has gone well since {}: {error}", print_eastern(silent_since));
+    (now - silent_since >= LONGEST_SILENCE).then(told)
+}
+
+fn quiet_feed(known: &Facts, now: DateTime<Utc>) -> Option<String> {
+    let (since, n_polls) = known.get(QUIET_POLLS).and_then(|(value, _)| parse_quiet(value))?;
+    let told = || format!("EDGAR's feed has shown nothing new since {}.", print_eastern(since));
+    (n_polls >= QUIET_ENOUGH && now - since >= QUIETEST).then(told)
+}
+
+/// Counts the polls of a business day that brought nothing new: the value of [`QUIET_POLLS`], `None` for none.
+pub(super) fn quiet_polls(before: Option<&str>, n_recorded: usize, now: DateTime<Utc>) -> Option<String> {
+    if n_recorded > 0 || !is_busy(now) {
+        return None;
+    }
+    let (since, n_polls) = before.and_then(parse_quiet).unwrap_or((now, 0));
+    Some(format!("{} {}", since.to_rfc3339(), n_polls + 1))
 }
 
 /// Whether filings come in without a pause now.

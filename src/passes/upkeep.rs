@@ -1,8 +1,9 @@
-//! What keeps the store from growing for ever with what nobody will ask for again.
+//! What keeps the store in shape: old rows are let go of, and a newer version tries again what an older one gave up.
 
 use chrono::{Days, NaiveDate, TimeDelta};
 
 use super::Watcher;
+use crate::classify::CLASSIFIER_VERSION;
 use crate::edgar::eastern::eastern_date;
 
 /// The fact that remembers when old rows were last looked for, and up to which filing date.
@@ -17,7 +18,28 @@ const TICKERS: &str = "ticker_of:";
 const TOLD_KEPT: TimeDelta = TimeDelta::days(400);
 const TOLD: [&str; 2] = ["told_owner:parked:", "told_owner:set_aside:"];
 
+/// The fact that remembers which version of the reading has had its try at what was given up.
+const TRIED_BY: &str = "parked_tried_by";
+
 impl Watcher {
+    /// Puts what was given up back into the queue, once for each version of the reading: a newer one may be able to read it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn take_up_after_upgrade(&self) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let version = CLASSIFIER_VERSION.to_string();
+        let before = self.store.fact(TRIED_BY).await?.map(|(version, _)| version);
+        if before.as_ref() == Some(&version) {
+            return Ok(());
+        }
+        let n_filings = self.store.requeue_parked(now).await?;
+        if n_filings > 0 {
+            tracing::info!("{n_filings} filings that an older version gave up are tried again");
+        }
+        self.store.set_fact(TRIED_BY, &version, now).await
+    }
+
     /// Lets go of old rows, once a day.
     ///
     /// # Errors

@@ -1,6 +1,9 @@
 //! Single remembered values: when something last happened, and what was said about it.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use sqlx::AssertSqlSafe;
 
 use super::{Store, from_micros, to_micros};
 
@@ -48,22 +51,74 @@ impl Store {
         Ok(rows.into_iter().map(|(value,)| value).collect())
     }
 
+    /// Several remembered values at once; those not remembered are absent.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn facts(&self, keys: &[&str]) -> anyhow::Result<HashMap<String, (String, DateTime<Utc>)>> {
+        let statement = format!("SELECT key, value, at FROM facts WHERE key IN ({})", placeholders(1, keys.len()));
+        // Only numbered placeholders were put together.
+        let query =
+            keys.iter().fold(sqlx::query_as(AssertSqlSafe(statement)), |query, key| query.bind((*key).to_owned()));
+        let rows: Vec<(String, String, i64)> =
+            query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "read facts"))?;
+        Ok(rows.into_iter().map(|(key, value, at)| (key, (value, from_micros(at)))).collect())
+    }
+
+    /// Remembers some values and forgets others, all at once.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn write_facts(
+        &self,
+        remember: &[(&str, &str)],
+        forget: &[&str],
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        if remember.is_empty() && forget.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin_write().await?;
+        if !remember.is_empty() {
+            let rows: Vec<String> =
+                (0..remember.len()).map(|n| format!("(${}, ${}, $1)", 2 * n + 2, 2 * n + 3)).collect();
+            let statement = format!(
+                "INSERT INTO facts (key, value, at) VALUES {}
+                 ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at",
+                rows.join(", ")
+            );
+            let query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(now));
+            remember
+                .iter()
+                .fold(query, |query, (key, value)| query.bind((*key).to_owned()).bind((*value).to_owned()))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "write facts"))?;
+        }
+        if !forget.is_empty() {
+            let statement = format!("DELETE FROM facts WHERE key IN ({})", placeholders(1, forget.len()));
+            forget
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(statement)), |query, key| query.bind((*key).to_owned()))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "forget facts"))?;
+        }
+        self.commit(transaction, "write facts").await
+    }
+
     /// Forgets a value, if there is one.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn clear_fact(&self, key: &str) -> anyhow::Result<()> {
-        self.clear_facts([key, key]).await
-    }
-
-    /// Forgets two values at once.
-    ///
-    /// # Errors
-    /// When the store cannot be written; nothing is forgotten then.
-    pub async fn clear_facts(&self, keys: [&str; 2]) -> anyhow::Result<()> {
-        let [first, second] = keys.map(str::to_owned);
-        let statement = sqlx::query("DELETE FROM facts WHERE key = $1 OR key = $2").bind(first).bind(second);
+        let statement = sqlx::query("DELETE FROM facts WHERE key = $1").bind(key.to_owned());
         self.write(statement, "forget fact").await?;
         Ok(())
     }
+}
+
+/// `$3, $4, $5`
+fn placeholders(first: usize, n: usize) -> String {
+    (first..first + n).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }

@@ -66,6 +66,19 @@ pub struct LedgerDay {
     pub counts: DayCounts,
 }
 
+/// From where to where the ledger goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerSpan {
+    /// The earliest date from which an issuer is watched; `None` where nobody is.
+    pub watched_since: Option<NaiveDate>,
+    /// Its first day.
+    pub first: Option<NaiveDate>,
+    /// Its last day.
+    pub last: Option<NaiveDate>,
+    /// When the next day is due.
+    pub next_check_at: Option<DateTime<Utc>>,
+}
+
 /// What reconciling a day counts, in filings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DayCounts {
@@ -131,19 +144,44 @@ impl Store {
         self.commit(transaction, "add days").await
     }
 
-    /// Opens days again for which more issuers are watched now than when they were reconciled.
+    /// Opens days again from a date on: more is watched now than when they were reconciled.
+    pub(super) async fn reopen_days(
+        &self,
+        connection: &mut AnyConnection,
+        from: NaiveDate,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        sqlx::query(
+            "UPDATE days SET state = 'open', next_check_at = $2, index_size = '' WHERE day >= $1 AND state <> 'open'",
+        )
+        .bind(from.to_string())
+        .bind(to_micros(now))
+        .execute(connection)
+        .await
+        .map_err(|error| self.failed(&error, "open days again"))?;
+        Ok(())
+    }
+
+    /// What the ledger holds and when it is to be looked at.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn reopen_days(&self, now: DateTime<Utc>) -> anyhow::Result<u64> {
-        let statement = sqlx::query(
-            "UPDATE days SET state = 'open', next_check_at = $1, index_size = ''
-             WHERE state <> 'open'
-               AND reconciled_at < (SELECT MAX(added_at) FROM watched WHERE since_date <= days.day)",
+    /// When the store cannot be read.
+    pub async fn ledger_span(&self) -> anyhow::Result<LedgerSpan> {
+        type Row = (Option<String>, Option<String>, Option<String>, Option<i64>);
+        let (watched_since, first, last, next_check_at): Row = sqlx::query_as(
+            "SELECT (SELECT MIN(since_date) FROM watched), (SELECT MIN(day) FROM days), (SELECT MAX(day) FROM days),
+                    (SELECT MIN(next_check_at) FROM days WHERE next_check_at IS NOT NULL)",
         )
-        .bind(to_micros(now));
-        let n_changed = self.write(statement, "open days again").await?;
-        Ok(n_changed)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the ledger"))?;
+        let date = |text: Option<String>| text.and_then(|text| text.parse().ok());
+        Ok(LedgerSpan {
+            watched_since: date(watched_since),
+            first: date(first),
+            last: date(last),
+            next_check_at: next_check_at.map(from_micros),
+        })
     }
 
     /// The days to be looked at by now, earliest first.
@@ -196,18 +234,6 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "read the lags of a day"))?;
         Ok(rows.into_iter().map(|(lag,)| lag).collect())
-    }
-
-    /// The earliest date in the ledger.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn first_day(&self) -> anyhow::Result<Option<NaiveDate>> {
-        let (day,): (Option<String>,) = sqlx::query_as("SELECT MIN(day) FROM days")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "read the ledger"))?;
-        Ok(day.and_then(|day| day.parse().ok()))
     }
 
     /// Reconciles a day: notes which filings its index shows, queues those of watched issuers that were never seen, and

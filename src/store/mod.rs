@@ -31,7 +31,7 @@ pub use feed_queries::FeedQueryState;
 pub use filings::{
     FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, ReadFiling, Sightings, Source, StoredDocument,
 };
-pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay};
+pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
 pub use outbox::{
     AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,

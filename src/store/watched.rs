@@ -47,6 +47,14 @@ impl Store {
     /// When the store cannot be written.
     pub async fn sync_watched(&self, keys: &[String], now: DateTime<Utc>) -> anyhow::Result<Vec<Watched>> {
         let today = eastern_date(now);
+        let watched = self.watched().await?;
+        let all = keys.iter().any(|key| key == "*");
+        let is_in_line = keys.iter().all(|key| watched.iter().any(|watched| watched.key == *key))
+            && (all || watched.iter().all(|watched| keys.contains(&watched.key)))
+            && watched.iter().all(|watched| watched.since_date <= today);
+        if is_in_line {
+            return Ok(watched);
+        }
         let mut transaction = self.begin_write().await?;
         let before: Vec<(String,)> = sqlx::query_as("SELECT key FROM watched")
             .fetch_all(&mut *transaction)
@@ -55,23 +63,23 @@ impl Store {
         let is_known = |key: &str| before.iter().any(|(known,)| known == key);
         for key in keys.iter().filter(|key| !is_known(key)) {
             for statement in [
-                "INSERT INTO watched (key, since_date, added_at)
-                 VALUES ($1, COALESCE((SELECT since_date FROM watched WHERE key = '*'), $2),
-                         COALESCE((SELECT added_at FROM watched WHERE key = '*'), $3))",
+                "INSERT INTO watched (key, since_date)
+                 VALUES ($1, COALESCE((SELECT since_date FROM watched WHERE key = '*'), $2))",
                 "INSERT INTO baselines (key, prefix)
-                 SELECT $1, prefix FROM baselines WHERE key = '*' AND $2 = $2 AND $3 = $3",
+                 SELECT $1, prefix FROM baselines WHERE key = '*' AND $2 = $2",
             ] {
                 sqlx::query(statement)
                     .bind(key.clone())
                     .bind(today.to_string())
-                    .bind(to_micros(now))
                     .execute(&mut *transaction)
                     .await
                     .map_err(|error| self.failed(&error, "add a watched issuer"))?;
             }
         }
+        if !is_known("*") && keys.iter().any(|key| !is_known(key)) {
+            self.reopen_days(&mut transaction, today, now).await?;
+        }
         // While all are watched, those watched by name before keep the earlier day they were watched from.
-        let all = keys.iter().any(|key| key == "*");
         for (key,) in before.iter().filter(|(key,)| !all && !keys.contains(key)) {
             sqlx::query("DELETE FROM watched WHERE key = $1")
                 .bind(key.clone())
@@ -95,12 +103,14 @@ impl Store {
     /// When the store cannot be written.
     pub async fn watch_since(&self, since: NaiveDate, prefixes: &[String], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
-        sqlx::query("UPDATE watched SET since_date = $1, added_at = $2 WHERE since_date > $1")
+        let done = sqlx::query("UPDATE watched SET since_date = $1 WHERE since_date > $1")
             .bind(since.to_string())
-            .bind(to_micros(now))
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "look back"))?;
+        if done.rows_affected() > 0 {
+            self.reopen_days(&mut transaction, since, now).await?;
+        }
         for prefix in prefixes {
             self.mark_baseline(&mut transaction, prefix).await?;
         }
@@ -117,18 +127,6 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "mark the baseline"))?;
         Ok(())
-    }
-
-    /// The earliest date from which an issuer is watched; `None` where nobody is.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn watched_since(&self) -> anyhow::Result<Option<NaiveDate>> {
-        let (since,): (Option<String>,) = sqlx::query_as("SELECT MIN(since_date) FROM watched")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(|error| self.failed(&error, "read the watched issuers"))?;
-        Ok(since.and_then(|since| since.parse().ok()))
     }
 
     /// Every watched issuer.

@@ -78,7 +78,9 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
             _ => line,
         })
         .filter(|line| {
-            !["ca_file", "username", "password_file", "bases", "exchanges"].iter().any(|key| line.starts_with(key))
+            !["heartbeat_url", "ca_file", "username", "password_file", "bases", "exchanges"]
+                .iter()
+                .any(|key| line.starts_with(key))
         })
         .map(|line| format!("{line}\n"))
         .collect();

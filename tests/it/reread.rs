@@ -56,3 +56,19 @@ async fn what_was_given_up_is_tried_again() {
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects().len(), 1, "{:?}", desk.subjects());
 }
+
+#[tokio::test]
+async fn what_an_older_version_gave_up_is_tried_again_once_by_a_newer_one() {
+    let filing = TestFiling::determination(5, "2026-03-19T15:59:00Z");
+    let desk = desk_with_news(&TestFiling::ordinary(4, "2026-03-19T15:58:00Z")).await;
+    desk.edgar.change(|archive| filing.announce(archive));
+    desk.watcher.poll(None).await.expect("a poll");
+    let (store, now) = (&desk.watcher.store, edgar_watch::clock::Clock::now(&desk.clock));
+    let park = || store.park_filing(filing.accession(), "the reader failed", None, now);
+    park().await.expect("parked");
+    for n_found in [Some(1), None] {
+        desk.watcher.take_up_after_upgrade().await.expect("taken up");
+        assert_eq!(store.count_filings().await.expect("counts").get("found").copied(), n_found);
+        park().await.expect("parked again");
+    }
+}

@@ -206,7 +206,7 @@ async fn in_a_year_nothing_is_missed_and_nothing_told_twice() {
         Span::hours("2026-09-30T20:00:00Z", 5 * 24),
         Span::hours("2026-10-31T03:00:00Z", 60),
     ];
-    let life = live(plan, "60s", sleeps, vec![Span::hours("2026-07-20T13:00:00Z", 30)]).await;
+    let life = live(plan, "5m", sleeps, vec![Span::hours("2026-07-20T13:00:00Z", 30)]).await;
     life.print();
     life.check();
     let [first, .., last] = life.resident[..] else { panic!("no quarters") };
