@@ -77,11 +77,13 @@ impl Watcher {
         let mut may_be_more = true;
         let mut closed_until = None;
         let mut n_lanes = 1;
+        let mut failure = None;
         // A limit on the network, so it runs on the network's clock.
         let alone = tokio::time::sleep(FIRST_ALONE);
         tokio::pin!(alone);
         loop {
-            let has_room = !self.is_stopping() && in_work.len() < n_lanes;
+            // When the store fails, what is under way is brought to its end: the relay may be taking it.
+            let has_room = failure.is_none() && !self.is_stopping() && in_work.len() < n_lanes;
             if in_work.is_empty() && !(may_be_more && has_room) {
                 break;
             }
@@ -92,7 +94,11 @@ impl Watcher {
                     may_be_more = false;
                     let is_closed = closed_until.is_some_and(|until| self.clock.now() < until);
                     let closed = summary.unreachable.clone().filter(|_| is_closed);
-                    for message in due? {
+                    let due = due.unwrap_or_else(|error| {
+                        failure.get_or_insert(error);
+                        Vec::new()
+                    });
+                    for message in due {
                         if under_way.contains(&message.recipient) {
                             continue;
                         }
@@ -119,13 +125,16 @@ impl Watcher {
             idle.push(lane);
             under_way.remove(&recipient);
             may_be_more = true;
-            match outcome? {
-                Outcome::Sent => {
+            match outcome {
+                Err(error) => {
+                    failure.get_or_insert(error);
+                }
+                Ok(Outcome::Sent) => {
                     summary.n_sent += 1;
                     n_lanes = LANES;
                 }
-                Outcome::SetAside => summary.n_set_aside += 1,
-                Outcome::Postponed { closed } => {
+                Ok(Outcome::SetAside) => summary.n_set_aside += 1,
+                Ok(Outcome::Postponed { closed }) => {
                     summary.n_postponed += 1;
                     // A mail that fell into silence while others were taken says nothing of the way out.
                     if let Some(closed) = closed.filter(|closed| closed.at_once || summary.n_sent == n_sent_before) {
@@ -138,7 +147,7 @@ impl Watcher {
         for mut lane in idle {
             lane.close().await;
         }
-        Ok(summary)
+        failure.map_or(Ok(summary), |error| Err(error.into()))
     }
 
     /// The messages that are due, less those to recipients whom one is under way to.
