@@ -12,6 +12,7 @@ use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
 use crate::passes::{FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 use crate::store::{FilingState, FilingSummary, MessageState, Store};
+use crate::tempo::requests_a_day;
 
 /// Arguments of `status`.
 #[derive(Debug, Args)]
@@ -71,6 +72,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "lag_s": store.fact(FEED_LAG).await?.and_then(|(seconds, _)| seconds.parse::<i64>().ok()),
         "unknown_tickers": unknown,
         "requests_today": budget.n_today,
+        "requests_a_day": requests_a_day(&settings.poll, queries.len()),
         "blocked_until": budget.blocked_until,
         "block_reason": budget.blocked_until.map(|_| budget.block_reason),
         "refused_user_agent": budget.refused_user_agent,
@@ -174,7 +176,8 @@ fn describe(status: &Value) -> String {
     for unknown in status["unknown_tickers"].as_array().into_iter().flatten() {
         line("UNKNOWN", text(unknown));
     }
-    line("requests", format!("{} today", status["requests_today"]));
+    let (today, usual) = (&status["requests_today"], &status["requests_a_day"]);
+    line("requests", format!("{today} today, those for filings included; the rest is at most {usual} a day"));
     let ledger = &status["ledger"];
     if let Some(error) = ledger["error"].as_object() {
         line("LEDGER", format!("at {}: {}", instant(&error["at"]), text(&error["error"])));

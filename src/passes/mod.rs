@@ -48,9 +48,15 @@ pub struct Watcher {
     pub clock: SharedClock,
     /// Which queue is read: what is in the past is recorded and told nobody.
     queue: Queue,
+    /// The threads on which filings are read. Always the same few: each pattern keeps a scratch memory for every thread it
+    /// has seen.
+    readers: rayon::ThreadPool,
     heartbeat: Option<Heartbeat>,
     stopping: AtomicBool,
 }
+
+/// Reading takes milliseconds: two threads keep up with EDGAR at its busiest.
+const READERS: usize = 2;
 
 /// Why a pass ended early, as far as the exit code must tell.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +109,14 @@ impl Watcher {
     ) -> anyhow::Result<Self> {
         let client = client_for(&settings, budget, priority, clock.clone())?;
         let heartbeat = settings.heartbeat_url.as_ref().map(Heartbeat::new).transpose()?;
-        Ok(Self { settings, store, client, clock, queue: Queue::Live, heartbeat, stopping: AtomicBool::new(false) })
+        let readers = rayon::ThreadPoolBuilder::new()
+            .num_threads(READERS)
+            .thread_name(|n| format!("reader-{n}"))
+            // One filing's panic is that filing's failure.
+            .panic_handler(|_| {})
+            .build()?;
+        let stopping = AtomicBool::new(false);
+        Ok(Self { settings, store, client, clock, queue: Queue::Live, readers, heartbeat, stopping })
     }
 
     /// The same watcher at work on what a backfill put down: it is recorded and nobody is told.

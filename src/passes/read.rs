@@ -292,7 +292,7 @@ impl Watcher {
         Ok(filing)
     }
 
-    /// Reads on a blocking thread, which is also the boundary that a panic stops at.
+    /// Reads on a thread apart, which is also the boundary that a panic stops at.
     async fn read_apart(&self, queued: &QueuedFiling, filing: Filing) -> Result<FilingReading, ReadFailure> {
         let context = FilingContext {
             form: Some(queued.form.to_string()),
@@ -300,9 +300,13 @@ impl Watcher {
             issuer: queued.filers.first().map(|filer| filer.name.clone()),
             patterns: self.settings.reading.patterns.clone(),
         };
-        tokio::task::spawn_blocking(move || read_filing(&filing, &context))
-            .await
-            .map_err(|error| ReadFailure::Reader(format!("reading it failed: {error}")))
+        let (sender, reading) = tokio::sync::oneshot::channel();
+        self.readers.spawn(move || {
+            // Nobody waits any more when the program is about to end.
+            let _ = sender.send(read_filing(&filing, &context));
+        });
+        // A reader that panics drops its end; the log has its words.
+        reading.await.map_err(|_| ReadFailure::Reader("reading it failed".to_owned()))
     }
 
     async fn commit_reading(

@@ -160,13 +160,18 @@ impl World {
     fn throw_away(&mut self, day: NaiveDate, archive: &mut Archive) {
         let Some(before) = day.checked_sub_days(KEPT) else { return };
         archive.filed.retain(|row| row.filing_date >= before);
+        let oldest = format!("master.{}.idx", before.format("%Y%m%d"));
+        archive.files.retain(|path, _| {
+            path.rsplit('/').next().is_none_or(|name| !name.starts_with("master.") || name >= oldest.as_str())
+        });
         let old: Vec<AccessionNumber> =
             self.filings.values().filter(|filing| filing.filing_date < before).map(TestFiling::accession).collect();
-        for accession in old {
-            self.filings.remove(&accession);
-            let (dashed, folder) = (accession.to_string(), accession.without_dashes());
-            archive.files.retain(|path, _| !path.contains(&dashed) && !path.contains(&folder));
-        }
+        let folders: BTreeSet<String> = old.iter().flat_map(|old| [old.to_string(), old.without_dashes()]).collect();
+        old.iter().for_each(|accession| drop(self.filings.remove(accession)));
+        // `/Archives/edgar/data/CIK/FOLDER/...`, and the same without a folder.
+        archive
+            .files
+            .retain(|path, _| !path.split('/').skip(5).any(|part| folders.contains(part.trim_end_matches(".txt"))));
     }
 
     /// Makes up the filings of a day, and when each comes to light.
