@@ -65,8 +65,8 @@ async fn desk_on_a_wire() -> (Desk, Wire) {
         priority: Priority::Live,
         // Short, since the wire's clock is the real one.
         limits: Limits {
-            small_answer: Duration::from_millis(500),
-            large_answer: Duration::from_millis(500),
+            small_answer: Duration::from_secs(1),
+            large_answer: Duration::from_secs(1),
             small_bytes: BOMB_BYTES as u64 / 2,
             large_bytes: BOMB_BYTES as u64 / 2,
             ..Limits::default()
