@@ -57,16 +57,14 @@ pub struct Plan {
 /// What was filed.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
-    /// 8-Ks and their amendments.
-    pub n_filings: usize,
+    /// 8-Ks and their amendments: the date each bears, and whether the feed was to show it.
+    pub filings: BTreeMap<AccessionNumber, (NaiveDate, bool)>,
     /// Filings of all forms.
     pub n_all: usize,
     /// On the largest day.
     pub n_largest_day: usize,
     /// Those that report a new determination.
     pub letters: BTreeSet<AccessionNumber>,
-    /// Filings that the feed never showed.
-    pub n_dropped: usize,
     /// Filings that bore an earlier date.
     pub n_dated_back: usize,
     /// Requests by Eastern date: those for filings, and all others.
@@ -203,6 +201,11 @@ impl World {
         let evening = eastern_to_utc(day.and_hms_opt(22, 0, 0).expect("a time")) + TimeDelta::minutes(minutes);
         let written = if is_late { evening + TimeDelta::hours(i64::from(self.chance.u32(8..17))) } else { evening };
         self.at(written, Happening::WriteIndex(day));
+        if next >= self.plan.end {
+            // The last evening's filings bear a date that has no filings of its own, and an index all the same.
+            let evening = eastern_to_utc(next.and_hms_opt(22, 10, 0).expect("a time"));
+            self.at(evening, Happening::WriteIndex(next));
+        }
     }
 
     fn make_filing(&mut self, day: NaiveDate, next: NaiveDate, before: NaiveDate, archive: &mut Archive) {
@@ -245,9 +248,8 @@ impl World {
         let shown_at = if is_evening { opening + lag } else { accepted_at + lag };
         let published_at = shown_at + TimeDelta::seconds(i64::from(self.chance.u32(0..180)) - 20);
         let accession = filing.accession();
-        if self.chance.u32(0..DROPPED) == 0 {
-            self.truth.n_dropped += 1;
-        } else {
+        let is_shown = self.chance.u32(0..DROPPED) > 0;
+        if is_shown {
             self.at(shown_at, Happening::Show(accession));
         }
         self.at(published_at, Happening::Publish(accession));
@@ -260,7 +262,7 @@ impl World {
                 filing_date: filing.filing_date,
             });
         }
-        self.truth.n_filings += 1;
+        self.truth.filings.insert(accession, (filing.filing_date, is_shown));
         if is_letter {
             self.truth.letters.insert(accession);
         }
