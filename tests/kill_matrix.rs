@@ -258,6 +258,8 @@ struct Run {
     /// What the relay had taken and the store had not noted when the program died.
     in_window: BTreeSet<(String, String)>,
     died: bool,
+    /// The message that a command acts on, the same when it is repeated.
+    acted_on: Option<i64>,
 }
 
 impl Run {
@@ -305,7 +307,7 @@ impl Run {
         };
         std::fs::write(folder.path().join("config.toml"), desk.text(&edgar.url())).expect("a file");
         let store_url = format!("sqlite://{}/state.db", folder.path().display()).parse().expect("a URL");
-        Self { folder, edgar, relay, plan, mood, store_url, in_window: BTreeSet::new(), died: false }
+        Self { folder, edgar, relay, plan, mood, store_url, in_window: BTreeSet::new(), died: false, acted_on: None }
     }
 
     async fn store(&self) -> Option<Store> {
@@ -331,6 +333,7 @@ impl Run {
                 // As if an older version had read everything so far.
                 self.ask_store("UPDATE filings SET classifier_version = 0 WHERE state = 'read' RETURNING 'done'").await;
             }
+            self.acted_on = None;
             let death = death.filter(|death| death.scene == n);
             let at = instant(scene.at);
             passed.insert(n, self.play(&scene, at, death).await);
@@ -352,7 +355,10 @@ impl Run {
     async fn play(&mut self, scene: &Scene, at: DateTime<Utc>, death: Option<&Death>) -> Vec<Point> {
         let mut args: Vec<String> = scene.args.iter().map(ToString::to_string).collect();
         if let Some(place) = args.iter().position(|arg| arg == "SET_ASIDE") {
-            let Some(id) = self.set_aside().await else { return Vec::new() };
+            if self.acted_on.is_none() {
+                self.acted_on = self.set_aside().await;
+            }
+            let Some(id) = self.acted_on else { return Vec::new() };
             args[place] = id.to_string();
         }
         let trace = self.folder.path().join("passed");

@@ -65,11 +65,10 @@ pub(super) async fn run(common: &Common, args: &OutboxArgs) -> Result<(), Failur
         }
         Action::Retry { ids } => {
             for id in ids {
-                if !store.retry_message(*id, now).await? {
+                // If it is refused again, the owner is told again.
+                if !store.retry_message(*id, &set_aside_fact(*id), now).await? {
                     return Err(no_message(*id));
                 }
-                // If it is refused again, the owner is told again.
-                store.clear_fact(&set_aside_fact(*id)).await?;
                 print(&format!("outbox {id}: is tried again at the next delivery\n"))?;
             }
             Ok(())

@@ -521,20 +521,30 @@ impl Store {
         self.commit(transaction, "set a message aside").await
     }
 
-    /// Lets a message that was set aside, or waits, be tried now. `false` when there is no such message.
+    /// Lets a message that was set aside, or waits, be tried now, and forgets the fact that its setting aside was told.
+    /// `false` when there is no such message.
     ///
     /// # Errors
-    /// When the store cannot be written.
-    pub async fn retry_message(&self, id: i64, now: DateTime<Utc>) -> anyhow::Result<bool> {
+    /// When the store cannot be written; nothing is written then.
+    pub async fn retry_message(&self, id: i64, told: &str, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let mut transaction = self.begin_write().await?;
         // Its age counts anew, or it would be set aside again at once.
-        let statement = sqlx::query(
+        let done = sqlx::query(
             "UPDATE messages SET state = 'waiting', next_try_at = $2, created_at = $2, final_at = NULL
              WHERE id = $1 AND state IN ('waiting', 'set_aside')",
         )
         .bind(id)
-        .bind(to_micros(now));
-        let n_changed = self.write(statement, "retry a message").await?;
-        Ok(n_changed > 0)
+        .bind(to_micros(now))
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "retry a message"))?;
+        sqlx::query("DELETE FROM facts WHERE key = $1")
+            .bind(told.to_owned())
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "forget fact"))?;
+        self.commit(transaction, "retry a message").await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// Gives a message up. `false` when there is no such message, or it was sent.

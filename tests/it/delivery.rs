@@ -6,7 +6,7 @@ use std::time::Duration;
 use edgar_watch::config::{SmtpSettings, SmtpTls};
 use edgar_watch::demo::edgar::Archive;
 use edgar_watch::mail::{DeliveryError, Envelope, SmtpTimeouts, SmtpTransport};
-use edgar_watch::passes::PassError;
+use edgar_watch::passes::{PassError, set_aside_fact};
 use edgar_watch::store::MessageState;
 use mail_parser::MessageParser;
 
@@ -100,11 +100,12 @@ async fn a_final_refusal_is_set_aside_and_costs_no_other() {
     assert!(
         desk.watcher
             .store
-            .retry_message(aside[0].id, edgar_watch::clock::Clock::now(&desk.clock))
+            .retry_message(aside[0].id, &set_aside_fact(aside[0].id), edgar_watch::clock::Clock::now(&desk.clock))
             .await
             .expect("a retry")
     );
-    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_set_aside, 1, "refused once more");
+    let again = desk.watcher.deliver(None).await.expect("a delivery");
+    assert_eq!((again.n_set_aside, again.n_sent), (1, 1), "refused once more, and the owner is told once more");
     assert!(
         desk.watcher
             .store

@@ -12,6 +12,7 @@ use edgar_watch::clock::Clock;
 use edgar_watch::demo::edgar::{Archive, FeedLine, LoopbackEdgar, answer_from};
 use edgar_watch::edgar::client::{ClientSettings, EdgarClient, Limits};
 use edgar_watch::edgar::pace::Priority;
+use edgar_watch::passes::set_aside_fact;
 use edgar_watch::store::MessageState;
 
 use crate::support::filings::{TestFiling, archive};
@@ -247,7 +248,7 @@ async fn whatever_a_relay_says_at_any_step_every_mail_is_taken_once_after_it() {
                 let is_aside = row.state == MessageState::SetAside;
                 assert_eq!(is_aside, is_final && about_mail, "{name}: {row:?}");
                 if is_aside {
-                    store.retry_message(row.id, desk.clock.now()).await.expect("tried again");
+                    store.retry_message(row.id, &set_aside_fact(row.id), desk.clock.now()).await.expect("tried again");
                 }
             }
             for _ in 0..4 {
