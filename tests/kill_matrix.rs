@@ -24,7 +24,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Connection;
 use support::filings::{TestFiling, archive};
 use support::smtp::{Act, FakeSmtp, Step, Taken};
-use support::{DeskPlan, instant, read_mails};
+use support::{DeskPlan, accession, instant, read_mails};
 
 /// Where the program is killed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -498,8 +498,7 @@ fn identity(taken: &Taken) -> (String, String) {
 /// What a mail tells: of which filing and what for, or its subject.
 fn told(bytes: &[u8]) -> String {
     let mail = MessageParser::default().parse(bytes).expect("a mail");
-    let accession = mail.header("X-EDGAR-Accession").and_then(|value| value.as_text()).unwrap_or_default();
-    format!("{accession} {}", mail.subject().unwrap_or_default()).trim().to_owned()
+    format!("{} {}", accession(&mail), mail.subject().unwrap_or_default()).trim().to_owned()
 }
 
 /// Which points a story passes, and how often in each scene.

@@ -1,6 +1,6 @@
 //! Sends what is due. A row leaves the outbox only on the other side's final word or at its age limit.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -69,46 +69,48 @@ impl Watcher {
         if self.store.due_messages(self.clock.now(), 1).await?.is_empty() {
             return Ok(summary);
         }
-        let mut idle = (0..LANES)
-            .map(|_| Mailer::new(&self.settings.mail).map_err(|error| PassError::Config(format!("{error:#}"))))
-            .collect::<Result<Vec<Mailer>, PassError>>()?;
+        let new_lane = || Mailer::new(&self.settings.mail).map_err(|error| PassError::Config(format!("{error:#}")));
+        let mut idle = vec![new_lane()?];
+        let mut waiting: VecDeque<DueMessage> = VecDeque::new();
         let mut under_way: HashSet<String> = HashSet::new();
         let mut in_work = FuturesUnordered::new();
         let mut may_be_more = true;
         let mut closed_until = None;
         let mut n_lanes = 1;
-        let mut failure = None;
+        let mut failure: Option<PassError> = None;
         // A limit on the network, so it runs on the network's clock.
         let alone = tokio::time::sleep(FIRST_ALONE);
         tokio::pin!(alone);
         loop {
             // When the store fails, what is under way is brought to its end: the relay may be taking it.
-            let has_room = failure.is_none() && !self.is_stopping() && in_work.len() < n_lanes;
-            if in_work.is_empty() && !(may_be_more && has_room) {
+            let mut has_room = failure.is_none() && !self.is_stopping() && in_work.len() < n_lanes;
+            let next = waiting.iter().position(|message| !under_way.contains(&message.recipient));
+            if let Some(message) = next.filter(|_| has_room).and_then(|next| waiting.remove(next)) {
+                // The one used last may have a connection open.
+                match idle.pop().map_or_else(new_lane, Ok) {
+                    Ok(lane) => {
+                        let is_closed = closed_until.is_some_and(|until| self.clock.now() < until);
+                        let closed = summary.unreachable.clone().filter(|_| is_closed);
+                        under_way.insert(message.recipient.clone());
+                        in_work.push(self.deliver_on(lane, message, closed, summary.n_sent));
+                    }
+                    Err(error) => failure = Some(error),
+                }
+                continue;
+            }
+            has_room &= may_be_more;
+            if in_work.is_empty() && !has_room {
                 break;
             }
             // As in reading: work that waits for the store must go on while the outbox is looked at.
             let (lane, recipient, n_sent_before, outcome) = tokio::select! {
                 Some(done) = in_work.next(), if !in_work.is_empty() => done,
-                due = self.due_to_others(&under_way), if may_be_more && has_room => {
+                due = self.due_to_others(&under_way), if has_room => {
                     may_be_more = false;
-                    let is_closed = closed_until.is_some_and(|until| self.clock.now() < until);
-                    let closed = summary.unreachable.clone().filter(|_| is_closed);
-                    let due = due.unwrap_or_else(|error| {
-                        failure.get_or_insert(error);
-                        Vec::new()
-                    });
-                    for message in due {
-                        if under_way.contains(&message.recipient) {
-                            continue;
-                        }
-                        if in_work.len() == n_lanes {
-                            break;
-                        }
-                        // The one used last may have a connection open.
-                        let Some(lane) = idle.pop() else { break };
-                        under_way.insert(message.recipient.clone());
-                        in_work.push(self.deliver_on(lane, message, closed.clone(), summary.n_sent));
+                    match due {
+                        // All that waited here are to recipients under way, so none of them is among these.
+                        Ok(due) => waiting.extend(due),
+                        Err(error) => failure = Some(error.into()),
                     }
                     continue;
                 }
@@ -127,7 +129,7 @@ impl Watcher {
             may_be_more = true;
             match outcome {
                 Err(error) => {
-                    failure.get_or_insert(error);
+                    failure.get_or_insert(error.into());
                 }
                 Ok(Outcome::Sent) => {
                     summary.n_sent += 1;
@@ -147,7 +149,7 @@ impl Watcher {
         for mut lane in idle {
             lane.close().await;
         }
-        failure.map_or(Ok(summary), |error| Err(error.into()))
+        failure.map_or(Ok(summary), Err)
     }
 
     /// The messages that are due, less those to recipients whom one is under way to.

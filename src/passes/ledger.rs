@@ -32,10 +32,10 @@ pub struct LedgerSummary {
 const INDEX_WRITTEN: (u32, u32) = (22, 10);
 /// While a day's index is awaited, it is looked for this often in the first hours, and after them.
 const LOOK_AGAIN: TimeDelta = TimeDelta::minutes(20);
-/// After an index could not be had.
-const AFTER_OUTAGE: TimeDelta = TimeDelta::minutes(5);
 const LOOK_AGAIN_LATER: TimeDelta = TimeDelta::hours(2);
 const FIRST_HOURS: TimeDelta = TimeDelta::hours(4);
+/// After an index could not be had.
+const AFTER_OUTAGE: TimeDelta = TimeDelta::minutes(5);
 /// Filings dated a day back arrive late: a closed day is looked at again after so long, counted from its first closing.
 const RECHECKS: [TimeDelta; 2] = [TimeDelta::days(1), TimeDelta::days(7)];
 /// A day without an index while a later one has had one for so long was a day on which EDGAR was closed.
@@ -48,50 +48,42 @@ impl Watcher {
     /// [`PassError`], the first of them; the other quarters are looked at all the same.
     pub async fn ledger_pass(&self) -> Result<LedgerSummary, PassError> {
         let now = self.clock.now();
-        let mut summary = LedgerSummary::default();
         let span = self.store.ledger_span().await?;
         let is_new = self.open_new_days(&span, now).await?;
         if !is_new && span.next_check_at.is_none_or(|at| at > now) {
-            return Ok(summary);
+            return Ok(LedgerSummary::default());
         }
         let due = self.store.due_days(now).await?;
         if due.is_empty() {
-            return Ok(summary);
+            return Ok(LedgerSummary::default());
         }
-        let watched = self.store.watched().await?;
-        let watchlist = self.resolve_watchlist().await?;
+        let mut work = Work {
+            watched: self.store.watched().await?,
+            watchlist: self.resolve_watchlist().await?,
+            summary: LedgerSummary::default(),
+            outage: None,
+        };
         let mut quarters: BTreeMap<Quarter, Vec<LedgerDay>> = BTreeMap::new();
         for day in due {
             quarters.entry(Quarter::of(day.day)).or_default().push(day);
         }
-        let mut failure = None;
         for (quarter, days) in quarters {
             if self.is_stopping() {
                 break;
             }
-            let whose = Whose { watchlist: &watchlist, watched: &watched };
             let looked = if takes_whole_quarter(quarter, days.len(), eastern_date(now)) {
-                self.look_at_quarter(quarter, &days, &whose, &mut summary).await
+                self.look_at_quarter(quarter, &days, &mut work).await
             } else {
-                self.look_at_days(quarter, &days, &whose, &mut summary).await
+                self.look_at_days(quarter, &days, &mut work).await
             };
-            if let Some(of_a_day) = self.put_off_after_outage(&mut failure, looked, &days).await?.flatten() {
-                failure.get_or_insert(of_a_day);
-            }
+            self.put_off_after_outage(looked, &days, &mut work).await?;
         }
         self.close_gaps().await?;
-        failure.map_or(Ok(summary), Err)
+        work.outage.map_or(Ok(work.summary), Err)
     }
 
     /// Reconciles days of a quarter that is long over with its one index. What it does not hold will not come any more.
-    /// Returns the outage that kept some days from it.
-    async fn look_at_quarter(
-        &self,
-        quarter: Quarter,
-        days: &[LedgerDay],
-        whose: &Whose<'_>,
-        summary: &mut LedgerSummary,
-    ) -> Result<Option<PassError>, PassError> {
+    async fn look_at_quarter(&self, quarter: Quarter, days: &[LedgerDay], work: &mut Work) -> Result<(), PassError> {
         let forms = &self.settings.watch.forms;
         let (first, last) = (days.first().map(|day| day.day), days.last().map(|day| day.day));
         let is_wanted = |row: &IndexRow| {
@@ -100,7 +92,7 @@ impl Watcher {
         let file = match self.client.full_index(quarter, is_wanted).await {
             // A mirror may keep the indexes of days alone.
             Err(FetchError { failure: FetchFailure::NotPublished, .. }) => {
-                return self.look_at_days(quarter, days, whose, summary).await;
+                return self.look_at_days(quarter, days, work).await;
             }
             file => file?,
         };
@@ -119,53 +111,39 @@ impl Watcher {
                 break;
             }
             let rows = rows.remove(&day.day).unwrap_or_default();
-            summary.add(self.reconcile_with(day.day, &rows, 0, None, None, whose).await?);
+            self.reconcile_with(day.day, &rows, 0, None, None, work).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Keeps the first outage for later: an index that cannot be had keeps no other day from being closed, and is not
-    /// asked for again with the next poll.
-    async fn put_off_after_outage<T>(
-        &self,
-        first: &mut Option<PassError>,
-        looked: Result<T, PassError>,
-        days: &[LedgerDay],
-    ) -> Result<Option<T>, PassError> {
-        let error = match looked {
-            Ok(value) => return Ok(Some(value)),
-            Err(error @ PassError::Outage(_)) => error,
-            Err(error) => return Err(error),
-        };
-        let again_at = self.clock.now() + AFTER_OUTAGE;
-        for day in days.iter().filter(|day| day.next_check_at.is_some_and(|at| at < again_at)) {
-            self.store.delay_day(day.day, again_at).await?;
-        }
-        first.get_or_insert(error);
-        Ok(None)
-    }
-
-    /// Reconciles each of the days; returns the outage that kept some from it.
-    async fn look_at_days(
-        &self,
-        quarter: Quarter,
-        days: &[LedgerDay],
-        whose: &Whose<'_>,
-        summary: &mut LedgerSummary,
-    ) -> Result<Option<PassError>, PassError> {
+    /// Reconciles each of the days.
+    async fn look_at_days(&self, quarter: Quarter, days: &[LedgerDay], work: &mut Work) -> Result<(), PassError> {
         let listed = self.client.listed_days(quarter).await?;
-        let mut failure = None;
         for day in days {
             if self.is_stopping() {
                 break;
             }
-            let looked = self.look_at_day(day, &listed, whose).await;
-            let one = std::slice::from_ref(day);
-            if let Some(counts) = self.put_off_after_outage(&mut failure, looked, one).await?.flatten() {
-                summary.add(counts);
-            }
+            let looked = self.look_at_day(day, &listed, work).await;
+            self.put_off_after_outage(looked, std::slice::from_ref(day), work).await?;
         }
-        Ok(failure)
+        Ok(())
+    }
+
+    /// Keeps the first outage for later: an index that cannot be had keeps no other day from being closed, and is not
+    /// asked for again with the next poll.
+    async fn put_off_after_outage(
+        &self,
+        looked: Result<(), PassError>,
+        days: &[LedgerDay],
+        work: &mut Work,
+    ) -> Result<(), PassError> {
+        let Err(error @ PassError::Outage(_)) = looked else { return looked };
+        let again_at = self.clock.now() + AFTER_OUTAGE;
+        for day in days.iter().filter(|day| day.next_check_at.is_some_and(|at| at < again_at)) {
+            self.store.delay_day(day.day, again_at).await?;
+        }
+        work.outage.get_or_insert(error);
+        Ok(())
     }
 
     /// Notes what the index of a day shows, and queues what was never seen.
@@ -176,10 +154,10 @@ impl Watcher {
         n_bad: usize,
         index: Option<&ListedDay>,
         next_check_at: Option<DateTime<Utc>>,
-        whose: &Whose<'_>,
-    ) -> anyhow::Result<DayCounts> {
+        work: &mut Work,
+    ) -> anyhow::Result<()> {
         let now = self.clock.now();
-        let (accessions, filings) = sort_rows(rows, whose.watchlist, whose.watched, now);
+        let (accessions, filings) = sort_rows(rows, &work.watchlist, &work.watched, now);
         let counts = self
             .store
             .reconcile_day(&DayIndex {
@@ -201,7 +179,8 @@ impl Watcher {
                 counts.n_found
             );
         }
-        Ok(counts)
+        work.summary.add(counts);
+        Ok(())
     }
 
     /// A gap in the feed is closed once the index of every day up to its end was read.
@@ -231,36 +210,31 @@ impl Watcher {
         Ok(!days.is_empty())
     }
 
-    /// Reconciles a day if its index is listed and has changed since it was read; `None` where there was nothing to do.
-    async fn look_at_day(
-        &self,
-        day: &LedgerDay,
-        listed: &[ListedDay],
-        whose: &Whose<'_>,
-    ) -> Result<Option<DayCounts>, PassError> {
+    /// Reconciles a day if its index is listed and has changed since it was read.
+    async fn look_at_day(&self, day: &LedgerDay, listed: &[ListedDay], work: &mut Work) -> Result<(), PassError> {
         let now = self.clock.now();
         let Some(index) = listed.iter().find(|listed| listed.day == day.day) else {
             let (state, next) = without_index(day, listed, now);
             self.store.put_off_day(day.day, state, next).await?;
-            return Ok(None);
+            return Ok(());
         };
         let next_check_at = next_check(day, now);
         let same = day.index_size == index.size && day.written_at == index.written_at && day.reconciled_at.is_some();
         if same && !day.index_size.is_empty() {
             self.store.put_off_day(day.day, DayState::Closed, next_check_at).await?;
-            return Ok(None);
+            return Ok(());
         }
         let forms = &self.settings.watch.forms;
         let file = self.client.daily_index(day.day, |row| forms.contains(&row.form)).await?;
         if !file.is_whole {
             tracing::warn!("daily index of {}: cut short, looked at again later", day.day);
             self.store.put_off_day(day.day, DayState::Open, Some(now + LOOK_AGAIN)).await?;
-            return Ok(None);
+            return Ok(());
         }
         if file.n_bad > 0 {
             tracing::warn!("daily index of {}: {} rows could not be read", day.day, file.n_bad);
         }
-        Ok(Some(self.reconcile_with(day.day, &file.rows, file.n_bad, Some(index), next_check_at, whose).await?))
+        Ok(self.reconcile_with(day.day, &file.rows, file.n_bad, Some(index), next_check_at, work).await?)
     }
 }
 
@@ -272,10 +246,13 @@ impl LedgerSummary {
     }
 }
 
-/// Who is watched, and since when.
-struct Whose<'a> {
-    watchlist: &'a Watchlist,
-    watched: &'a [Watched],
+/// A pass at work.
+struct Work {
+    watchlist: Watchlist,
+    watched: Vec<Watched>,
+    summary: LedgerSummary,
+    /// The first index that could not be had.
+    outage: Option<PassError>,
 }
 
 /// From so many days of a quarter on, its own index costs less than those of the days.

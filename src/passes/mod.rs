@@ -153,15 +153,19 @@ pub fn client_for(
     priority: Priority,
     clock: SharedClock,
 ) -> anyhow::Result<EdgarClient> {
-    let client = ClientSettings {
+    EdgarClient::new(client_settings(settings, priority), budget, clock)
+}
+
+/// What a client is told of a configuration.
+pub fn client_settings(settings: &Settings, priority: Priority) -> ClientSettings {
+    ClientSettings {
         www_url: settings.www_url.clone(),
         data_url: settings.data_url.clone(),
         user_agent: settings.user_agent.clone(),
         pace: settings.pace,
         priority,
         limits: Limits::default(),
-    };
-    EdgarClient::new(client, budget, clock)
+    }
 }
 
 /// Resolves when `wake` is notified; never where there is none.

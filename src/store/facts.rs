@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
-use super::{Store, from_micros, to_micros};
+use super::{Store, from_micros, placeholders, to_micros};
 
 impl Store {
     /// A remembered value and when it was written.
@@ -56,7 +56,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn facts(&self, keys: &[&str]) -> anyhow::Result<HashMap<String, (String, DateTime<Utc>)>> {
-        let statement = format!("SELECT key, value, at FROM facts WHERE key IN ({})", placeholders(1, keys.len()));
+        let statement = format!("SELECT key, value, at FROM facts WHERE key IN ({})", placeholders(keys.len()));
         // Only numbered placeholders were put together.
         let query =
             keys.iter().fold(sqlx::query_as(AssertSqlSafe(statement)), |query, key| query.bind((*key).to_owned()));
@@ -96,7 +96,7 @@ impl Store {
                 .map_err(|error| self.failed(&error, "write facts"))?;
         }
         if !forget.is_empty() {
-            let statement = format!("DELETE FROM facts WHERE key IN ({})", placeholders(1, forget.len()));
+            let statement = format!("DELETE FROM facts WHERE key IN ({})", placeholders(forget.len()));
             forget
                 .iter()
                 .fold(sqlx::query(AssertSqlSafe(statement)), |query, key| query.bind((*key).to_owned()))
@@ -116,9 +116,4 @@ impl Store {
         self.write(statement, "forget fact").await?;
         Ok(())
     }
-}
-
-/// `$3, $4, $5`
-fn placeholders(first: usize, n: usize) -> String {
-    (first..first + n).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }

@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::letters::Linked;
 use super::outbox::{AlertRow, Consequences, NewNotice, OnceMail};
-use super::{FeedQueryState, Store, from_micros, to_micros};
+use super::{FeedQueryState, Store, from_micros, placeholders, to_micros};
 use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
@@ -222,12 +222,11 @@ impl Store {
         accessions: &[AccessionNumber],
     ) -> anyhow::Result<HashMap<AccessionNumber, KnownFiling>> {
         // Every call has the same text, so that the statement is prepared once.
-        let placeholders: Vec<String> = (1..=LOOKUP).map(|n| format!("${n}")).collect();
         let statement = format!(
             "SELECT filings.accession, filings.feed_at, filers.cik FROM filings
              LEFT JOIN filers ON filers.accession = filings.accession
              WHERE filings.accession IN ({})",
-            placeholders.join(", ")
+            placeholders(LOOKUP)
         );
         let mut known: HashMap<AccessionNumber, KnownFiling> = HashMap::new();
         for chunk in accessions.chunks(LOOKUP) {
@@ -553,8 +552,7 @@ impl Store {
              WHERE state = 'parked'",
         )
         .bind(to_micros(now));
-        let n_changed = self.write(statement, "queue what was given up").await?;
-        Ok(n_changed)
+        self.write(statement, "queue what was given up").await
     }
 
     /// Puts other events in the place of those of a filing that was read before, links them anew, and records an alert that

@@ -301,3 +301,8 @@ fn to_micros(instant: DateTime<Utc>) -> i64 {
 fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }
+
+/// `$1, $2, $3`
+fn placeholders(n: usize) -> String {
+    (1..=n).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}

@@ -12,13 +12,13 @@ use edgar_watch::clock::Clock;
 use edgar_watch::demo::edgar::{Archive, FeedLine, LoopbackEdgar, answer_from};
 use edgar_watch::edgar::client::{ClientSettings, EdgarClient, Limits};
 use edgar_watch::edgar::pace::Priority;
-use edgar_watch::passes::set_aside_fact;
+use edgar_watch::passes::{client_settings, set_aside_fact};
 use edgar_watch::store::MessageState;
 
 use crate::support::filings::{TestFiling, archive};
 use crate::support::smtp::{Act, Authority, FakeSmtp, Step};
 use crate::support::wire::{BOMB_BYTES, Fault, Wire};
-use crate::support::{Desk, DeskPlan, DrivenClock};
+use crate::support::{Desk, DeskPlan, DrivenClock, accession};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -59,11 +59,6 @@ async fn desk_on_a_wire() -> (Desk, Wire) {
     let wire = Wire::to(&edgar.url()).await;
     let mut desk = DeskPlan::default().open_on(edgar, &wire.url(), DrivenClock::at(NOON)).await;
     let settings = ClientSettings {
-        www_url: desk.settings.www_url.clone(),
-        data_url: desk.settings.data_url.clone(),
-        user_agent: desk.settings.user_agent.clone(),
-        pace: desk.settings.pace,
-        priority: Priority::Live,
         // Short, since the wire's clock is the real one.
         limits: Limits {
             small_answer: Duration::from_secs(1),
@@ -72,6 +67,7 @@ async fn desk_on_a_wire() -> (Desk, Wire) {
             large_bytes: BOMB_BYTES as u64 / 2,
             ..Limits::default()
         },
+        ..client_settings(&desk.settings, Priority::Live)
     };
     let budget = Arc::new(desk.watcher.store.clone());
     desk.watcher.client = EdgarClient::new(settings, budget, Arc::new(desk.clock.clone())).expect("a client");
@@ -83,11 +79,8 @@ async fn desk_on_a_wire() -> (Desk, Wire) {
 fn told(desk: &Desk) -> BTreeMap<String, usize> {
     let mut told = BTreeMap::new();
     for mail in desk.mails() {
-        let subject = mail.subject().unwrap_or_default();
-        if let Some(accession) = mail.header("X-EDGAR-Accession").and_then(|value| value.as_text())
-            && subject.contains("determination")
-        {
-            *told.entry(accession.to_owned()).or_default() += 1;
+        if mail.subject().unwrap_or_default().contains("determination") {
+            *told.entry(accession(&mail)).or_default() += 1;
         }
     }
     told

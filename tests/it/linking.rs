@@ -14,7 +14,7 @@ use mail_parser::Message;
 use serde_json::Value;
 
 use crate::support::filings::TestFiling;
-use crate::support::{Desk, DeskPlan};
+use crate::support::{Desk, DeskPlan, accession};
 
 /// A Thursday noon in New York.
 const NOON: &str = "2026-03-19T16:00:00Z";
@@ -71,10 +71,6 @@ fn told(desk: &Desk) -> Vec<(String, String)> {
 
 fn to(mail: &Message) -> String {
     mail.to().and_then(|to| to.first()).and_then(|to| to.address()).unwrap_or_default().to_owned()
-}
-
-fn accession(mail: &Message) -> String {
-    mail.header_raw("X-EDGAR-Accession").unwrap_or_default().trim().to_owned()
 }
 
 /// The mail on a filing, of which there is one.

@@ -16,6 +16,15 @@ async fn desk_with_news(filing: &TestFiling) -> Desk {
     desk
 }
 
+/// A desk that has found a filing and not read it.
+async fn desk_with_unread() -> (Desk, TestFiling) {
+    let filing = TestFiling::determination(5, "2026-03-19T15:59:00Z");
+    let desk = desk_with_news(&TestFiling::ordinary(4, "2026-03-19T15:58:00Z")).await;
+    desk.edgar.change(|archive| filing.announce(archive));
+    desk.watcher.poll(None).await.expect("a poll");
+    (desk, filing)
+}
+
 #[tokio::test]
 async fn a_reading_that_stays_the_same_is_no_change_and_mails_nobody() {
     let filing = TestFiling::determination(5, "2026-03-19T15:59:00Z");
@@ -45,10 +54,7 @@ async fn what_an_older_version_missed_is_kept_and_named_and_nobody_is_mailed() {
 
 #[tokio::test]
 async fn what_was_given_up_is_tried_again() {
-    let filing = TestFiling::determination(5, "2026-03-19T15:59:00Z");
-    let desk = desk_with_news(&TestFiling::ordinary(4, "2026-03-19T15:58:00Z")).await;
-    desk.edgar.change(|archive| filing.announce(archive));
-    desk.watcher.poll(None).await.expect("a poll");
+    let (desk, filing) = desk_with_unread().await;
     let now = edgar_watch::clock::Clock::now(&desk.clock);
     desk.watcher.store.park_filing(filing.accession(), "the reader failed", None, now).await.expect("parked");
     desk.edgar.change(|archive| filing.publish(archive));
@@ -59,10 +65,7 @@ async fn what_was_given_up_is_tried_again() {
 
 #[tokio::test]
 async fn what_an_older_version_gave_up_is_tried_again_once_by_a_newer_one() {
-    let filing = TestFiling::determination(5, "2026-03-19T15:59:00Z");
-    let desk = desk_with_news(&TestFiling::ordinary(4, "2026-03-19T15:58:00Z")).await;
-    desk.edgar.change(|archive| filing.announce(archive));
-    desk.watcher.poll(None).await.expect("a poll");
+    let (desk, filing) = desk_with_unread().await;
     let (store, now) = (&desk.watcher.store, edgar_watch::clock::Clock::now(&desk.clock));
     let park = || store.park_filing(filing.accession(), "the reader failed", None, now);
     park().await.expect("parked");

@@ -15,7 +15,7 @@ use mail_parser::MessageParser;
 use crate::support::filings::{TestFiling, archive};
 use crate::support::simulated::{Plan, SimulatedEdgar, Span, Truth};
 use crate::support::smtp::{Act, FakeSmtp, Step};
-use crate::support::{DeskPlan, DrivenClock};
+use crate::support::{DeskPlan, DrivenClock, accession};
 
 /// What a life showed.
 struct Life {
@@ -78,8 +78,10 @@ async fn live(plan: Plan, interval: &str, sleeps: Sleeps, relay_is_down: Vec<Spa
     let mut told = BTreeMap::new();
     for taken in relay.taken() {
         let mail = MessageParser::default().parse(&taken.bytes).expect("a mail");
-        if let Some(accession) = mail.header("X-EDGAR-Accession").and_then(|value| value.as_text()) {
-            *told.entry(accession.parse().expect("an accession number")).or_default() += 1;
+        // Mail to the owner is about none.
+        let name = accession(&mail);
+        if !name.is_empty() {
+            *told.entry(name.parse().expect("an accession number")).or_default() += 1;
         }
     }
     let counts = desk.watcher.store.count_filings().await.expect("counts");

@@ -179,6 +179,11 @@ pub fn read_mails(folder: &Path) -> Vec<Message<'static>> {
         .collect()
 }
 
+/// The filing that a mail is about; empty for a mail about none.
+pub fn accession(mail: &Message) -> String {
+    mail.header_raw("X-EDGAR-Accession").unwrap_or_default().trim().to_owned()
+}
+
 /// The binary, run in a folder to its end.
 pub fn edgar_watch(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_edgar-watch"))

@@ -54,6 +54,12 @@ pub struct Plan {
     pub closed: Vec<NaiveDate>,
 }
 
+impl Plan {
+    fn is_open(&self, day: NaiveDate) -> bool {
+        is_edgar_business_day(day) && !self.closed.contains(&day)
+    }
+}
+
 /// What was filed.
 #[derive(Debug, Clone, Default)]
 pub struct Truth {
@@ -174,11 +180,12 @@ impl World {
 
     /// Makes up the filings of a day, and when each comes to light.
     fn make_day(&mut self, day: NaiveDate, archive: &mut Archive) {
-        if !is_edgar_business_day(day) || self.plan.closed.contains(&day) {
+        if !self.plan.is_open(day) {
             return;
         }
-        let next = next_business_day(day, &self.plan.closed);
-        let before = previous_business_day(day, &self.plan.closed);
+        let open = |day: &NaiveDate| self.plan.is_open(*day);
+        let next = day.iter_days().skip(1).find(open).expect("a business day");
+        let before = day.iter_days().rev().skip(1).find(open).expect("a business day");
         let n_all = self.chance.u32(self.plan.largest_day / 3..=self.plan.largest_day);
         let n_filings = n_all / 15;
         for _ in 0..n_filings {
@@ -268,16 +275,6 @@ impl World {
         }
         self.filings.insert(accession, filing);
     }
-}
-
-fn next_business_day(day: NaiveDate, closed: &[NaiveDate]) -> NaiveDate {
-    let is_open = |day: &NaiveDate| is_edgar_business_day(*day) && !closed.contains(day);
-    day.iter_days().skip(1).find(is_open).expect("a business day")
-}
-
-fn previous_business_day(day: NaiveDate, closed: &[NaiveDate]) -> NaiveDate {
-    let is_open = |day: &NaiveDate| is_edgar_business_day(*day) && !closed.contains(day);
-    day.iter_days().rev().skip(1).find(is_open).expect("a business day")
 }
 
 /// The truth of a running world.

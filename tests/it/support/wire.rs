@@ -193,7 +193,10 @@ async fn answer(mut stream: TcpStream, upstream: String, script: Script, n_hits:
             write_head(&mut stream, &status, "", n).await?;
             for byte in body {
                 stream.write_all(&[byte]).await.ok()?;
-                tokio::time::sleep(DRIP).await;
+                // The next one follows unless the client has hung up.
+                if tokio::time::timeout(DRIP, stream.read_u8()).await.is_ok() {
+                    return None;
+                }
             }
             Some(())
         }
