@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use settings::{
-    FolderSettings, MailSettings, PollSettings, Settings, SmtpSettings, SmtpTls, Transport, WatchSettings,
+    FolderSettings, IssuerKey, MailSettings, PollSettings, Settings, SmtpSettings, SmtpTls, Subscription, Transport,
+    WatchSettings,
 };
 
 /// The example configuration, which loads as it is.

@@ -11,7 +11,6 @@ mod ledger;
 mod letters;
 mod outbox;
 mod prune;
-mod subscriptions;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -35,10 +34,9 @@ pub use filings::{
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
 pub use outbox::{
-    AlertRow, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
+    AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
     Released, Withheld,
 };
-pub use subscriptions::{NewSubscription, Silence, SubscriptionRow, SubscriptionState, Which};
 pub use watched::{PinnedTicker, Watched};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
