@@ -1,6 +1,6 @@
 //! Random bytes as a document: it becomes text and is classified, and what is quoted stands in the text.
 //!
-//! `cargo +nightly fuzz run classify` from the repository, with `tests/fixtures` as its seeds.
+//! `cargo +nightly fuzz run classify CORPUS src/demo/archive -- -max_len=8000 -timeout=60` from the repository.
 
 #![no_main]
 
