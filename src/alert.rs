@@ -1,15 +1,13 @@
-//! What one filing gives cause for, and who is to be told. Values in, values out.
-
-use std::collections::BTreeMap;
+//! What one filing gives cause for. Values in, values out.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::classify::{Basis, EventKind, EventStatus, Exchange, ListingEvent, default_alert};
+use crate::classify::{EventKind, EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
-use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
+use crate::edgar::ids::{AccessionNumber, FormType, ItemNumber};
 use crate::linking::Link;
 
 /// Why subscribers are written to.
@@ -114,6 +112,12 @@ pub fn message_id(alert_id: &str, recipient: &str) -> String {
     format!("{alert_id}.{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[alert_id, &recipient.to_lowercase()]))
 }
 
+/// The identity of a digest that is due at an instant and begun by an alert, without angle brackets.
+pub fn digest_message_id(alert_id: &str, recipient: &str, due_at: DateTime<Utc>) -> String {
+    let at = due_at.timestamp_micros().to_string();
+    format!("digest.{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[alert_id, &at, &recipient.to_lowercase()]))
+}
+
 /// The identity of a mail to the owner about a matter that came up at an instant, without angle brackets.
 pub fn owner_message_id(matter: &str, at: DateTime<Utc>, recipient: &str) -> String {
     let at = at.timestamp_micros().to_string();
@@ -132,93 +136,6 @@ pub fn thread_id(accession: AccessionNumber) -> String {
 
 /// Not a host: identity must not change with the relay or the sender's address.
 const MESSAGE_ID_DOMAIN: &str = "alerts.edgar-watch";
-
-/// Which kinds of news a subscription asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KindFilter {
-    /// The default alert.
-    Default,
-    /// The default alert, and these kinds.
-    DefaultOr(Vec<EventKind>),
-    /// These kinds.
-    Of(Vec<EventKind>),
-    /// Every kind.
-    Any,
-}
-
-/// Which news a subscription asks for. A part that is `None` does not filter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SubscriptionFilter {
-    /// By kind.
-    pub kinds: KindFilter,
-    /// By basis: at least one of these.
-    pub bases: Option<Vec<Basis>>,
-    /// By exchange.
-    pub exchanges: Option<Vec<Exchange>>,
-}
-
-impl SubscriptionFilter {
-    /// Whether an event is asked for. History never is.
-    pub fn matches(&self, event: &ListingEvent) -> bool {
-        let by_default = || default_alert(std::slice::from_ref(event));
-        let kind = match &self.kinds {
-            KindFilter::Default => by_default(),
-            KindFilter::DefaultOr(kinds) => by_default() || kinds.contains(&event.kind),
-            KindFilter::Of(kinds) => kinds.contains(&event.kind),
-            KindFilter::Any => true,
-        };
-        event.status == EventStatus::New
-            && kind
-            && self.bases.as_ref().is_none_or(|bases| event.bases.iter().any(|basis| bases.contains(basis)))
-            && self.exchanges.as_ref().is_none_or(|exchanges| exchanges.contains(&event.exchange))
-    }
-}
-
-/// A subscription whose issuers are known by number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResolvedSubscription {
-    /// Stands for it in store and mail.
-    pub name: String,
-    /// Who is mailed.
-    pub recipient: String,
-    /// Whose filings; `None` is every issuer's.
-    pub issuers: Option<Vec<Cik>>,
-    /// Which news.
-    pub filter: SubscriptionFilter,
-}
-
-impl ResolvedSubscription {
-    fn covers(&self, filers: &[Filer]) -> bool {
-        self.issuers.as_ref().is_none_or(|issuers| filers.iter().any(|filer| issuers.contains(&filer.cik)))
-    }
-}
-
-/// What a recipient asked for in an alert.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// The names of all subscriptions that ask for it.
-    pub subscriptions: Vec<String>,
-    /// The events they ask for, by their places in [`Alert::events`]; none of a filing that cannot be read yet.
-    pub ordinals: Vec<usize>,
-}
-
-/// Who asked for an alert, each recipient once, however the address is spelled. That a filing cannot be read yet is
-/// told to everyone who would be told of its issuer.
-pub fn recipients(alert: &Alert, subscriptions: &[ResolvedSubscription]) -> BTreeMap<String, Asked> {
-    let mut told: BTreeMap<String, Asked> = BTreeMap::new();
-    for subscription in subscriptions.iter().filter(|subscription| subscription.covers(&alert.filers)) {
-        let matches = alert.events.iter().enumerate().filter(|(_, event)| subscription.filter.matches(event));
-        let ordinals: Vec<usize> = matches.map(|(ordinal, _)| ordinal).collect();
-        if alert.purpose == Purpose::NotReadable || !ordinals.is_empty() {
-            let asked = told.entry(subscription.recipient.to_lowercase()).or_default();
-            asked.subscriptions.push(subscription.name.clone());
-            asked.ordinals.extend(ordinals);
-            asked.ordinals.sort_unstable();
-            asked.ordinals.dedup();
-        }
-    }
-    told
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,21 @@
-//! Which days are business days, from rules alone. Pure: takes dates, knows no clock and no zone.
+//! Which days are business days, from rules alone, and wall-clock times as instants. Pure: knows no clock.
 //!
 //! One-off closings (storms, days of mourning, executive orders) are left out: no rule tells them.
 
-use chrono::{Datelike, Days, NaiveDate, Weekday};
+use chrono::{DateTime, Datelike, Days, LocalResult, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc, Weekday};
+use chrono_tz::Tz;
+
+/// A wall-clock time as an instant. The hour repeated in autumn counts as its first pass, the hour skipped in spring as
+/// the one after it.
+pub fn wall_to_utc(wall: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+    match zone.from_local_datetime(&wall) {
+        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.to_utc(),
+        LocalResult::None => {
+            let later = zone.from_local_datetime(&(wall + TimeDelta::hours(1))).earliest();
+            later.map_or_else(|| wall.and_utc(), |time| time.to_utc())
+        }
+    }
+}
 
 /// Whether `date` is a federal holiday as observed (5 U.S.C. 6103): a holiday on a Saturday is kept on the
 /// Friday before, one on a Sunday on the Monday after. Juneteenth counts from 2021, Martin Luther King Day from 1986.

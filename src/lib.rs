@@ -14,7 +14,9 @@
 //! - [`corpus`] (pure): documents with the answers a person gave
 //! - [`evaluate`] (pure): readings held against those answers
 //! - [`linking`] (pure): all events of an issuer -> which of them are about one letter, and what a later one changes
-//! - [`alert`] (pure): a filing and its events -> alert, recipients, identities
+//! - [`alert`] (pure): a filing and its events -> alert, identities
+//! - [`subscription`] (pure): who asked for an alert, and when each is told
+//! - [`agenda`] (pure): what falls due when
 //! - [`render`] (pure): an alert -> subject, text, HTML
 //! - [`outbox`] (pure): when a message is tried again
 //! - [`mail`]: SMTP, sendmail, folder
@@ -29,6 +31,7 @@
 //!
 //! docs/ARCHITECTURE.md has the picture and the invariants.
 
+pub mod agenda;
 pub mod alert;
 pub mod calendar;
 pub mod classify;
@@ -50,6 +53,7 @@ pub mod passes;
 pub mod reading;
 pub mod render;
 pub mod store;
+pub mod subscription;
 pub mod suggest;
 pub mod tempo;
 pub mod text;

@@ -10,8 +10,8 @@ use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::linking::Link;
 use crate::mail::{DeliveryError, Envelope, Mailer};
-use crate::passes::write_notice;
-use crate::render::{print_date, subject};
+use crate::passes::{Recipient, write_notice};
+use crate::render::{Style, subject};
 use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
 
 /// Arguments of `alerts`.
@@ -69,7 +69,7 @@ fn describe(
 ) -> Value {
     let mut value = json!(alert);
     value["schema"] = json!(1);
-    value["subject"] = json!(subject(alert));
+    value["subject"] = json!(subject(alert, Style::default()));
     value["created_at"] = json!(row.created_at);
     let told = notices.iter().map(|notice| {
         let mut told = outbox::describe(&notice.message);
@@ -101,7 +101,7 @@ fn describe(
 }
 
 fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sightings: Option<Sightings>) -> String {
-    let mut out = format!("{}  {}  {}\n", alert.id, print_date(alert.filing_date), subject(alert));
+    let mut out = format!("{}  {}  {}\n", alert.id, Style::default().date(alert.filing_date), subject(alert, Style::default()));
     if let Some(seen) = sightings {
         let by = if seen.feed_at.is_none() { "missed by the feed, found in an index" } else { "in the feed" };
         let lag = seen.lag().map(|lag| format!(", seen {} after acceptance", print_lag(lag))).unwrap_or_default();
@@ -140,7 +140,8 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let alert = parse(&row)?;
     let message_id = message_id(&alert.id, &to);
     let asked = ["alerts --resend".to_owned()];
-    let bytes = write_notice(&settings.mail.from, &alert, &to, &asked, &message_id, system_clock().now())?;
+    let recipient = Recipient { address: &to, subscriptions: &asked, style: Style::default() };
+    let bytes = write_notice(&settings.mail.from, &alert, recipient, &message_id, system_clock().now())?;
     let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
     let from = settings.mail.from.email.to_string();
     let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;

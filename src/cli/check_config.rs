@@ -7,7 +7,8 @@ use clap::Args;
 use tracing::Level;
 
 use super::{Common, Failure, print, system_clock};
-use crate::config::{IssuerKey, Settings};
+use crate::config::Settings;
+use crate::subscription::IssuerKey;
 use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::pace::{Priority, RequestBudget};
@@ -48,7 +49,7 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
     line("www", settings.www_url.to_string());
     line("data", settings.data_url.to_string());
     line("requests", format!("{} a second at most", settings.pace.per_second()));
-    line("issuers", settings.watch.issuers.iter().map(print_issuer).collect::<Vec<_>>().join(", "));
+    line("issuers", settings.watch.issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     line("forms", settings.watch.forms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     let poll = settings.poll;
     line(
@@ -74,21 +75,13 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
         line("pattern", format!("{}: {n_examples} examples hold", pattern.source.name));
     }
     for subscription in &settings.subscriptions {
-        let issuers = subscription.issuers.iter().map(print_issuer).collect::<Vec<_>>().join(", ");
-        line("subscription", format!("{} {}: {issuers}", subscription.name, subscription.email));
+        let issuers = subscription.terms.issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        line("subscription", format!("{} {}: {issuers}", subscription.id, subscription.address));
     }
     if settings.subscriptions.is_empty() {
         line("subscription", "none: nobody will be mailed".to_owned());
     }
     Ok(out)
-}
-
-fn print_issuer(key: &IssuerKey) -> String {
-    match key {
-        IssuerKey::All => "*".to_owned(),
-        IssuerKey::Cik(cik) => cik.to_string(),
-        IssuerKey::Ticker(ticker) => ticker.clone(),
-    }
 }
 
 /// One feed page and one file of the data host. A User-Agent refused before is tried anew: this is a person asking.

@@ -23,7 +23,7 @@ use crate::edgar::pace::Priority;
 use crate::logging::use_colour;
 use crate::passes::{PassError, client_for};
 use crate::reading::{DocumentReading, FilingContext, read_document, read_filing};
-use crate::render::{event_title, print_date};
+use crate::render::{Style, event_title};
 use crate::store::Store;
 
 /// Arguments of `explain`.
@@ -283,12 +283,12 @@ fn describe_event(event: &ListingEvent, paint: Paint) -> String {
     };
     let dates = [("received", event.received), ("dated", event.dated)];
     let dates: Vec<String> =
-        dates.into_iter().filter_map(|(word, date)| Some(format!("{word} {}", print_date(date?)))).collect();
+        dates.into_iter().filter_map(|(word, date)| Some(format!("{word} {}", Style::default().date(date?)))).collect();
     fact("letter", dates.join(", "));
     fact("bases", event.bases.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
     fact("rules", event.rules.join(", "));
     let reports = event.reports.iter().map(|report| {
-        let period = report.period_end.map(|end| format!(" ({})", print_date(end))).unwrap_or_default();
+        let period = report.period_end.map(|end| format!(" ({})", Style::default().date(end))).unwrap_or_default();
         format!("{}{period}", report.form)
     });
     fact("reports", reports.collect::<Vec<_>>().join(", "));

@@ -7,8 +7,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use settings::{
-    FolderSettings, IssuerKey, MailSettings, PollSettings, Settings, SmtpSettings, SmtpTls, Subscription, Transport,
-    WatchSettings,
+    FolderSettings, MailSettings, PollSettings, Settings, SmtpSettings, SmtpTls, Transport, WatchSettings,
 };
 
 /// The example configuration, which loads as it is.

@@ -1,8 +1,11 @@
 //! The configuration as written: every key optional, unknown ones refused, nothing checked.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::classify::{PatternSource, Signal};
+use crate::subscription::WrittenSubscription;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -14,7 +17,8 @@ pub(super) struct RawConfig {
     pub(super) mail: RawMail,
     pub(super) reading: RawReading,
     pub(super) log: RawLog,
-    pub(super) subscription: Vec<RawSubscription>,
+    pub(super) groups: BTreeMap<String, Vec<String>>,
+    pub(super) subscription: Vec<WrittenSubscription>,
     pub(super) pattern: Vec<PatternSource<Signal>>,
 }
 
@@ -80,17 +84,6 @@ pub(super) struct RawReading {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLog {
     pub(super) level: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawSubscription {
-    pub(super) email: Option<String>,
-    pub(super) issuers: Option<Vec<String>>,
-    pub(super) kinds: Option<Vec<String>>,
-    pub(super) bases: Option<Vec<String>>,
-    pub(super) exchanges: Option<Vec<String>>,
-    pub(super) delivery: Option<String>,
 }
 
 /// Reads the text; the error begins with line and column.

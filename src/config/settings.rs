@@ -9,12 +9,11 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::raw::{RawConfig, RawMail, RawSmtp, RawSubscription};
-use crate::alert::{KindFilter, SubscriptionFilter};
-use crate::classify::{Basis, EventKind, Exchange, Phrase};
-use crate::edgar::ids::{Cik, FormType};
+use super::raw::{RawConfig, RawMail, RawSmtp};
+use crate::classify::Phrase;
+use crate::edgar::ids::FormType;
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
-use crate::edgar::tickers::normalise_ticker;
+use crate::subscription::{IssuerKey, Subscription, WrittenSubscription, check_issuers};
 
 /// Everything configured, checked.
 #[derive(Debug, Clone)]
@@ -41,19 +40,10 @@ pub struct Settings {
     pub reading: ReadingSettings,
     /// Least severe level logged, unless `RUST_LOG` says otherwise.
     pub log_level: tracing::Level,
-    /// Who gets what.
+    /// Issuers by the name of their group.
+    pub groups: BTreeMap<String, Vec<IssuerKey>>,
+    /// Who gets what by configuration. People subscribe as well: the store knows all.
     pub subscriptions: Vec<Subscription>,
-}
-
-/// A line of the watchlist, or of a subscription's issuers.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum IssuerKey {
-    /// `*`: every issuer.
-    All,
-    /// One issuer by its number.
-    Cik(Cik),
-    /// One issuer by its ticker, normalised; resolved once and pinned to its CIK.
-    Ticker(String),
 }
 
 /// What is watched.
@@ -140,20 +130,15 @@ pub enum SmtpTls {
     Implicit,
 }
 
-/// One `[[subscription]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
-    /// Stands for it in the store and in mails: `config:` and its place in the file, from 1.
-    pub name: String,
-    /// Who is mailed.
-    pub email: String,
-    /// Whose filings.
-    pub issuers: Vec<IssuerKey>,
-    /// Which events.
-    pub filter: SubscriptionFilter,
-}
-
 impl Settings {
+    /// The issuers that a key stands for: those of its group, or itself.
+    pub fn ungrouped<'a>(&'a self, key: &'a IssuerKey) -> &'a [IssuerKey] {
+        match key {
+            IssuerKey::Group(name) => self.groups.get(name).map_or(&[], Vec::as_slice),
+            other => std::slice::from_ref(other),
+        }
+    }
+
     /// The longest interval between two polls, after which a missing poll is worth a word.
     pub fn slowest_poll(&self) -> Duration {
         self.poll.interval.max(self.poll.off_hours_interval)
@@ -246,8 +231,13 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
     let www_url = checker.url("edgar.www_url", raw.edgar.www_url.as_deref().unwrap_or("https://www.sec.gov"));
     let data_url = checker.url("edgar.data_url", raw.edgar.data_url.as_deref().unwrap_or("https://data.sec.gov"));
     let pace = check_pace(&mut checker, raw.edgar.max_requests_per_second, [www_url.as_ref(), data_url.as_ref()]);
+    let groups = check_groups(&mut checker, &raw.groups);
+    let watched = check_issuers("watch.issuers", raw.watch.issuers.as_deref(), &groups);
     let watch = WatchSettings {
-        issuers: check_issuers(&mut checker, "watch.issuers", raw.watch.issuers.as_deref()),
+        issuers: watched.unwrap_or_else(|faults| {
+            checker.faults.extend(faults);
+            Vec::new()
+        }),
         forms: check_forms(&mut checker, raw.watch.forms.as_deref()),
     };
     let poll = PollSettings {
@@ -273,8 +263,14 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         .subscription
         .iter()
         .enumerate()
-        .filter_map(|(index, subscription)| check_subscription(&mut checker, index, subscription))
+        .filter_map(|(index, written)| check_subscription(&mut checker, index, written, &groups))
         .collect();
+    for (index, subscription) in subscriptions.iter().enumerate() {
+        if subscriptions[..index].iter().any(|other| other.id == subscription.id) {
+            let name = subscription.id.trim_start_matches("config:");
+            checker.fault(format!("subscription[{index}].name: \"{name}\" is used twice"));
+        }
+    }
 
     match (user_agent, www_url, data_url, store_url, mail, log_level) {
         (Some(user_agent), Some(www_url), Some(data_url), Some(store_url), Some(mail), Some(log_level))
@@ -292,6 +288,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 mail,
                 reading,
                 log_level,
+                groups,
                 subscriptions,
             })
         }
@@ -346,37 +343,18 @@ fn check_heartbeat(checker: &mut Checker, text: &str) -> Option<Url> {
     checker.keep(url.ok_or_else(|| "poll.heartbeat_url: expected a http or https URL".to_owned()))
 }
 
-fn check_issuers(checker: &mut Checker, key: &str, issuers: Option<&[String]>) -> Vec<IssuerKey> {
-    let Some(issuers) = issuers.filter(|issuers| !issuers.is_empty()) else {
-        checker.fault(format!("{key} is missing: name tickers or CIKs, or \"*\" for every issuer"));
-        return Vec::new();
-    };
-    issuers
-        .iter()
-        .enumerate()
-        .filter_map(|(index, text)| {
-            let result = parse_issuer(text).map_err(|fault| format!("{key}[{index}]: {fault}"));
-            checker.keep(result)
-        })
-        .collect()
-}
-
-/// A word that begins with a digit is meant as a CIK: no ticker does.
-fn parse_issuer(text: &str) -> Result<IssuerKey, String> {
-    let text = text.trim();
-    if text == "*" {
-        return Ok(IssuerKey::All);
+/// Groups of issuers by name. A group holds no other.
+fn check_groups(checker: &mut Checker, raw: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<IssuerKey>> {
+    let mut groups = BTreeMap::new();
+    for (name, issuers) in raw {
+        match check_issuers(&format!("groups.{name}"), Some(issuers), &BTreeMap::new()) {
+            Ok(issuers) => {
+                groups.insert(name.clone(), issuers);
+            }
+            Err(faults) => checker.faults.extend(faults),
+        }
     }
-    if text.starts_with(|c: char| c.is_ascii_digit()) || text.starts_with("CIK") {
-        return text.parse().map(IssuerKey::Cik).map_err(|error: crate::edgar::ids::ParseIdError| error.to_string());
-    }
-    let ticker = normalise_ticker(text);
-    let shaped = (1..=12).contains(&ticker.len()) && ticker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if shaped {
-        Ok(IssuerKey::Ticker(ticker))
-    } else {
-        Err(format!("expected a ticker, a CIK or \"*\", found \"{text}\""))
-    }
+    groups
 }
 
 fn check_forms(checker: &mut Checker, forms: Option<&[String]>) -> Vec<FormType> {
@@ -503,66 +481,26 @@ fn password_file(checker: &Checker, named: Option<&str>) -> Option<PathBuf> {
     credential.is_file().then_some(credential)
 }
 
-fn check_subscription(checker: &mut Checker, index: usize, raw: &RawSubscription) -> Option<Subscription> {
-    let key = format!("subscription[{index}]");
-    let n_faults = checker.faults.len();
-    let email = checker.mailbox(&format!("{key}.email"), raw.email.as_deref(), "desk@example.com");
-    let all = ["*".to_owned()];
-    let issuers = check_issuers(checker, &format!("{key}.issuers"), raw.issuers.as_deref().or(Some(&all)));
-    if let Some(delivery) = raw.delivery.as_deref()
-        && delivery != "immediate"
-    {
-        checker.fault(format!("{key}.delivery: expected immediate, found \"{delivery}\""));
-    }
-    let kinds = check_kinds(checker, &key, raw.kinds.as_deref());
-    let bases = check_words(checker, &format!("{key}.bases"), raw.bases.as_deref(), &Basis::ALL);
-    let exchanges = check_words(checker, &format!("{key}.exchanges"), raw.exchanges.as_deref(), &Exchange::ALL);
-    let kinds = match kinds {
-        // Nothing asked for at all means the default alert.
-        None if bases.is_none() && exchanges.is_none() => KindFilter::Default,
-        None => KindFilter::Any,
-        Some(kinds) => kinds,
-    };
-    (checker.faults.len() == n_faults).then(|| {
-        Some(Subscription {
-            name: format!("config:{}", index + 1),
-            email: email?.email.to_string(),
-            issuers,
-            filter: SubscriptionFilter { kinds, bases, exchanges },
-        })
-    })?
-}
-
-fn check_kinds(checker: &mut Checker, key: &str, kinds: Option<&[String]>) -> Option<KindFilter> {
-    let kinds = kinds.filter(|kinds| !kinds.is_empty())?;
-    let named: Vec<String> = kinds.iter().filter(|kind| *kind != "default").cloned().collect();
-    let includes_default = named.len() < kinds.len();
-    let named = check_words(checker, &format!("{key}.kinds"), Some(&named), &EventKind::ALL).unwrap_or_default();
-    Some(match (includes_default, named.is_empty()) {
-        (true, true) => KindFilter::Default,
-        (true, false) => KindFilter::DefaultOr(named),
-        (false, _) => KindFilter::Of(named),
-    })
-}
-
-/// Words of a fixed vocabulary; `None` when the key is left out or empty and so does not filter.
-fn check_words<T: Copy + std::fmt::Display>(
+fn check_subscription(
     checker: &mut Checker,
-    key: &str,
-    words: Option<&[String]>,
-    vocabulary: &[T],
-) -> Option<Vec<T>> {
-    let words = words.filter(|words| !words.is_empty())?;
-    let known: Vec<String> = vocabulary.iter().map(ToString::to_string).collect();
-    let found = words
-        .iter()
-        .enumerate()
-        .filter_map(|(index, word)| {
-            let found = known.iter().position(|known| known == word).map(|at| vocabulary[at]);
-            checker.keep(
-                found.ok_or_else(|| format!("{key}[{index}]: expected one of {}, found \"{word}\"", known.join(", "))),
-            )
-        })
-        .collect();
-    Some(found)
+    index: usize,
+    written: &WrittenSubscription,
+    groups: &BTreeMap<String, Vec<IssuerKey>>,
+) -> Option<Subscription> {
+    let key = format!("subscription[{index}]");
+    let email = checker.mailbox(&format!("{key}.email"), written.email.as_deref(), "desk@example.com");
+    let terms = written.check(groups).map_err(|faults| {
+        checker.faults.extend(faults.into_iter().map(|fault| format!("{key}.{fault}")));
+    });
+    let name = written.name.clone().unwrap_or_else(|| (index + 1).to_string());
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+        checker.fault(format!("{key}.name: expected letters, digits, - _ and ., found \"{name}\""));
+    }
+    let written = WrittenSubscription { name: None, email: None, ..written.clone() };
+    Some(Subscription {
+        id: format!("config:{name}"),
+        address: email?.email.to_string().to_lowercase(),
+        written,
+        terms: terms.ok()?,
+    })
 }

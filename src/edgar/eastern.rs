@@ -4,10 +4,10 @@
 //! business days (17 CFR 240.0-2(c)); a filing begun after 17:30 bears the next business day's date and an 8-K
 //! among them is shown only from 06:00 of that day.
 
-use chrono::{DateTime, Datelike, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::America::New_York;
 
-use crate::calendar::is_federal_holiday;
+use crate::calendar::{is_federal_holiday, wall_to_utc};
 
 const OPENS: NaiveTime = hour(6, 0);
 const CLOSES: NaiveTime = hour(22, 0);
@@ -21,16 +21,9 @@ const fn hour(hour: u32, minute: u32) -> NaiveTime {
     }
 }
 
-/// An Eastern wall-clock time as an instant. The hour repeated in autumn counts as its first pass, the hour
-/// skipped in spring as the one after it.
+/// An Eastern wall-clock time as an instant.
 pub fn eastern_to_utc(wall: NaiveDateTime) -> DateTime<Utc> {
-    match New_York.from_local_datetime(&wall) {
-        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.to_utc(),
-        LocalResult::None => (wall + TimeDelta::hours(1))
-            .and_local_timezone(New_York)
-            .earliest()
-            .map_or_else(|| wall.and_utc(), |time| time.to_utc()),
-    }
+    wall_to_utc(wall, New_York)
 }
 
 /// The wall-clock time in New York.

@@ -5,20 +5,12 @@ use chrono::{DateTime, Utc};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
 
-/// What an alert's mail says in its headers besides the usual.
+/// The thread that a mail belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoticeHeaders {
-    /// `X-EDGAR-Accession`.
-    pub accession: String,
-    /// `X-EDGAR-CIK`.
-    pub cik: String,
-    /// `X-EDGAR-Form`.
-    pub form: String,
-    /// `X-EDGAR-Event`: kinds, comma-separated.
-    pub kinds: String,
-    /// The thread this mail belongs to, without angle brackets.
+pub struct Thread {
+    /// That of its filing, without angle brackets.
     pub thread_id: String,
-    /// The thread of the filing that first told of the letter, where that is another one.
+    /// That of the filing that first told of the letter, where that is another one.
     pub letter_thread_id: Option<String>,
 }
 
@@ -37,36 +29,36 @@ pub struct Basics<'a> {
     pub date: DateTime<Utc>,
 }
 
-/// An alert's mail: text and HTML, one recipient.
+/// A mail to subscribers: text and HTML, one recipient, headers of its own.
 ///
 /// # Errors
 /// When the recipient is no address.
-pub fn build_notice(
+pub fn build_list_mail(
     basics: &Basics<'_>,
-    headers: &NoticeHeaders,
+    headers: &[(&'static str, String)],
+    thread: Option<&Thread>,
     text: String,
     html: String,
 ) -> anyhow::Result<Vec<u8>> {
     let alternative = MultiPart::alternative()
         .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
         .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
-    let thread = format!("<{}>", headers.thread_id);
-    // Oldest first, as RFC 5322 has it.
-    let references = match &headers.letter_thread_id {
-        Some(letter) => format!("<{letter}> {thread}"),
-        None => thread.clone(),
-    };
-    let mut message = start(basics)?.in_reply_to(thread).references(references).multipart(alternative)?;
+    let mut message = start(basics)?;
+    if let Some(Thread { thread_id, letter_thread_id }) = thread {
+        let thread = format!("<{thread_id}>");
+        // Oldest first, as RFC 5322 has it.
+        let references = match letter_thread_id {
+            Some(letter) => format!("<{letter}> {thread}"),
+            None => thread.clone(),
+        };
+        message = message.in_reply_to(thread).references(references);
+    }
+    let mut message = message.multipart(alternative)?;
     // The list is named after the sender's domain, as RFC 2919 has it.
     let list_id = format!("EDGAR Watch alerts <edgar-watch.{}>", basics.from.email.domain());
-    for (name, value) in [
-        ("List-Id", list_id),
-        ("X-EDGAR-Accession", headers.accession.clone()),
-        ("X-EDGAR-CIK", headers.cik.clone()),
-        ("X-EDGAR-Form", headers.form.clone()),
-        ("X-EDGAR-Event", headers.kinds.clone()),
-    ] {
-        add_header(&mut message, name, value);
+    add_header(&mut message, "List-Id", list_id);
+    for (name, value) in headers {
+        add_header(&mut message, name, value.clone());
     }
     finish(message)
 }

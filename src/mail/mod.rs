@@ -7,7 +7,7 @@ mod smtp;
 
 use crate::config::{MailSettings, Transport};
 
-pub use message::{Basics, NoticeHeaders, build_notice, build_plain};
+pub use message::{Basics, Thread, build_list_mail, build_plain};
 pub use smtp::{SmtpTimeouts, SmtpTransport};
 
 /// One mail for one recipient.

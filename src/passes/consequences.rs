@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alert::{Alert, Asked, message_id};
+use crate::alert::{Alert, digest_message_id, message_id};
 use crate::classify::default_alert;
 use crate::linking::{Told, already_told, links_to_tell};
-use crate::render::subject;
-use crate::store::{AlertRow, Consequences, Linked, NewNotice, Released, Withheld};
+use crate::render::{DIGEST_SUBJECT, Style, subject};
+use crate::store::{AlertRow, Consequences, DigestMail, Linked, NewNotice, Released, Withheld};
+use crate::subscription::{Asked, ResolvedSubscription};
 
 /// Decides on an alert for everyone who asked for it. Nothing is withheld from those in `promised`.
 pub(super) fn consequences(
@@ -14,7 +15,9 @@ pub(super) fn consequences(
     asked: BTreeMap<String, Asked>,
     promised: &BTreeSet<String>,
     linked: &Linked,
+    subscriptions: &[ResolvedSubscription],
 ) -> anyhow::Result<Consequences> {
+    let now = alert.read_at;
     let mut follows = Consequences::default();
     let mut told = linked.told.clone();
     if !asked.is_empty() || default_alert(&alert.events) {
@@ -23,7 +26,7 @@ pub(super) fn consequences(
         for (recipient, asked) in asked {
             match already_told(&linked.links, &live, &recipient, alert.accession, &asked.ordinals) {
                 Some(told_by) if !promised.contains(&recipient) => {
-                    let Asked { subscriptions, ordinals } = asked;
+                    let Asked { subscriptions, ordinals, .. } = asked;
                     follows.withheld.push(Withheld { recipient, subscriptions, ordinals, told_by });
                 }
                 _ => {
@@ -39,15 +42,18 @@ pub(super) fn consequences(
     // between. What a person did with the mail that told him changes nothing here.
     for (row, withheld) in &linked.withheld {
         for withheld in withheld {
-            let Withheld { recipient, subscriptions, ordinals, .. } = withheld;
+            let Withheld { recipient, subscriptions: names, ordinals, .. } = withheld;
             if already_told(&linked.links, &told, recipient, row.accession, ordinals).is_some() {
                 continue;
             }
+            // Who has unsubscribed since is not written to.
+            let own = subscriptions.iter().filter(|subscription| subscription.recipient == *recipient);
+            let Some(due) = own.map(|subscription| subscription.schedule.due(now)).min() else { continue };
             // An alert that another version wrote in another form cannot be told; it must not stop the reading.
             let Ok(mut alert) = serde_json::from_str::<Alert>(&row.content) else { continue };
             alert.links = links_to_tell(&linked.links, alert.accession);
             told.push(being_told(&alert, recipient, ordinals));
-            let asked = Asked { subscriptions: subscriptions.clone(), ordinals: ordinals.clone() };
+            let asked = Asked { subscriptions: names.clone(), ordinals: ordinals.clone(), due };
             let row = AlertRow { created_at: row.created_at, ..alert_row(&alert)? };
             for notice in notices(&alert, BTreeMap::from([(recipient.clone(), asked)])) {
                 follows.released.push(Released { alert: row.clone(), notice });
@@ -74,11 +80,16 @@ pub(super) fn alert_row(alert: &Alert) -> anyhow::Result<AlertRow> {
 
 /// A notice for each recipient.
 pub(super) fn notices(alert: &Alert, told: BTreeMap<String, Asked>) -> Vec<NewNotice> {
-    let subject = subject(alert);
+    let subject = subject(alert, Style::default());
     told.into_iter()
         .map(|(recipient, asked)| NewNotice {
             message_id: message_id(&alert.id, &recipient),
             subject: subject.clone(),
+            due_at: asked.due.at,
+            digest: asked.due.in_digest.then(|| DigestMail {
+                message_id: digest_message_id(&alert.id, &recipient, asked.due.at),
+                subject: DIGEST_SUBJECT.to_owned(),
+            }),
             recipient,
             subscriptions: asked.subscriptions,
             ordinals: asked.ordinals,
@@ -95,6 +106,7 @@ mod tests {
     use crate::edgar::ids::FormType;
     use crate::linking::tests::any_tellings;
     use crate::linking::{Telling, link};
+    use crate::subscription::{Due, Terms, WrittenSubscription};
 
     const DESK: &str = "desk@example.com";
 
@@ -122,6 +134,12 @@ mod tests {
         }
     }
 
+    fn desk() -> ResolvedSubscription {
+        let terms = WrittenSubscription::default().check(&BTreeMap::new()).expect("the defaults");
+        let Terms { filter, schedule, .. } = terms;
+        ResolvedSubscription { id: "config:1".to_owned(), recipient: DESK.to_owned(), issuers: None, filter, schedule }
+    }
+
     /// What a store keeps, as far as it matters here.
     #[derive(Default)]
     struct Kept {
@@ -136,8 +154,9 @@ mod tests {
             let linked = Linked { links: link(&self.read), told: self.told.clone(), withheld: self.withheld.clone() };
             let alert = alert_on(filing);
             let ordinals: Vec<usize> = (0..filing.len()).collect();
-            let asked = BTreeMap::from([(DESK.to_owned(), Asked { subscriptions: Vec::new(), ordinals })]);
-            let follows = consequences(&alert, asked, &BTreeSet::new(), &linked).expect("a decision");
+            let due = Due { at: alert.read_at, in_digest: false };
+            let asked = BTreeMap::from([(DESK.to_owned(), Asked { subscriptions: Vec::new(), ordinals, due })]);
+            let follows = consequences(&alert, asked, &BTreeSet::new(), &linked, &[desk()]).expect("a decision");
             for notice in follows.notices {
                 self.told.push(being_told(&alert, DESK, &notice.ordinals));
             }

@@ -3,19 +3,16 @@
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use lettre::message::Mailbox;
 use tokio::sync::Notify;
 
 use super::{PassError, Watcher, notified};
-use crate::alert::{Alert, owner_message_id, thread_id};
+use crate::alert::owner_message_id;
 use crate::edgar::eastern::print_eastern;
-use crate::mail::{Basics, DeliveryError, Envelope, Mailer, NoticeHeaders, build_notice, build_plain};
+use crate::mail::{Basics, DeliveryError, Envelope, Mailer, build_plain};
 use crate::outbox::next_try;
-use crate::render::{describe_alert, render_html, render_text, subject};
 use crate::store::{DueMessage, OnceMail, StoreError};
 
 /// What delivery did.
@@ -252,21 +249,6 @@ impl Watcher {
         Ok(())
     }
 
-    /// The exact bytes to send: those of the first attempt, or now made and kept before anything is sent.
-    async fn frozen_bytes(&self, message: &DueMessage) -> anyhow::Result<Vec<u8>> {
-        if let Some(bytes) = &message.bytes {
-            return Ok(bytes.clone());
-        }
-        let (alert_id, subscriptions) = message.notice.as_ref().context("a message without bytes and notice")?;
-        let row = self.store.alert(alert_id).await?.with_context(|| format!("alert {alert_id} is missing"))?;
-        let alert: Alert = serde_json::from_str(&row.content)?;
-        let from = &self.settings.mail.from;
-        let now = self.clock.now();
-        let bytes = write_notice(from, &alert, &message.recipient, subscriptions, &message.message_id, now)?;
-        self.store.freeze_message(message.id, &bytes).await?;
-        Ok(bytes)
-    }
-
     /// Mails the owner about something that needs a person, once while the fact that remembers it is there.
     ///
     /// # Errors
@@ -302,34 +284,6 @@ impl Watcher {
         self.tell_owner(&over, &format!("well again: {what}"), &text).await?;
         self.store.write_facts(&[], &[&owner_key(matter), &owner_key(&over)], self.clock.now()).await
     }
-}
-
-/// The mail that tells one recipient of an alert.
-///
-/// # Errors
-/// When the recipient is no address.
-pub fn write_notice(
-    from: &Mailbox,
-    alert: &Alert,
-    recipient: &str,
-    subscriptions: &[String],
-    message_id: &str,
-    written_at: DateTime<Utc>,
-) -> anyhow::Result<Vec<u8>> {
-    let body = describe_alert(alert, subscriptions, written_at);
-    let kinds: Vec<&str> = alert.kinds().into_iter().map(super::super::classify::EventKind::as_str).collect();
-    let letter = alert.links.first().map(|link| link.letter.accession);
-    let headers = NoticeHeaders {
-        accession: alert.accession.to_string(),
-        cik: alert.filers.first().map(|filer| filer.cik.to_string()).unwrap_or_default(),
-        form: alert.form.to_string(),
-        kinds: kinds.join(","),
-        thread_id: thread_id(alert.accession),
-        letter_thread_id: letter.filter(|letter| *letter != alert.accession).map(thread_id),
-    };
-    let subject = subject(alert);
-    let basics = Basics { from, to: recipient, subject: &subject, message_id, date: written_at };
-    build_notice(&basics, &headers, render_text(&body), render_html(&body))
 }
 
 /// The matter of a message that was set aside; settled when a person tries it again.

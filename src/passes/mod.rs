@@ -3,6 +3,7 @@
 //! meet only in the store.
 
 mod backfill;
+mod compose;
 mod consequences;
 mod cycle;
 mod deliver;
@@ -11,13 +12,14 @@ mod poll;
 mod read;
 mod reread;
 mod self_watch;
+mod subscriptions;
 mod upkeep;
 mod watchlist;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
@@ -28,7 +30,8 @@ use crate::store::{Queue, Store};
 
 pub use backfill::{BackfillSummary, days_in};
 pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
-pub use deliver::{DeliverSummary, set_aside_fact, write_notice};
+pub use compose::{Recipient, write_notice};
+pub use deliver::{DeliverSummary, set_aside_fact};
 pub use ledger::LedgerSummary;
 pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
@@ -52,6 +55,10 @@ pub struct Watcher {
     /// has seen.
     readers: rayon::ThreadPool,
     heartbeat: Option<Heartbeat>,
+    /// Whether the configuration's subscriptions are in the store.
+    subscriptions_taken: OnceCell<()>,
+    /// All in effect or paused, as read after so many changes.
+    subscriptions: Mutex<Option<(i64, Arc<Vec<subscriptions::Paused>>)>>,
     stopping: AtomicBool,
 }
 
@@ -116,7 +123,18 @@ impl Watcher {
             .panic_handler(|_| {})
             .build()?;
         let stopping = AtomicBool::new(false);
-        Ok(Self { settings, store, client, clock, queue: Queue::Live, readers, heartbeat, stopping })
+        Ok(Self {
+            settings,
+            store,
+            client,
+            clock,
+            queue: Queue::Live,
+            readers,
+            heartbeat,
+            subscriptions_taken: OnceCell::new(),
+            subscriptions: Mutex::new(None),
+            stopping,
+        })
     }
 
     /// The same watcher at work on what a backfill put down: it is recorded and nobody is told.

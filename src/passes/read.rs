@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::consequences::{alert_row, consequences, notices};
 use super::{PassError, Watcher, Watchlist, notified};
-use crate::alert::{Alert, AlertDocument, Asked, Purpose, alert_id, recipients};
+use crate::alert::{Alert, AlertDocument, Purpose, alert_id};
 use crate::classify::{CLASSIFIER_VERSION, EventStatus};
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
 use crate::edgar::feed::Filer;
@@ -21,8 +21,9 @@ use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
 use crate::linking::links_to_tell;
 use crate::reading::{FilingContext, FilingReading, read_filing};
-use crate::render::subject;
+use crate::render::{Style, subject};
 use crate::store::{Consequences, Queue, QueuedFiling, ReadFiling, StoredDocument};
+use crate::subscription::{Asked, recipients};
 
 /// What reading did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -322,13 +323,16 @@ impl Watcher {
         let read_at = self.clock.now();
         let known = with_parties(queued, reading);
         let alert = self.build_alert(watchlist, &known, reading, read_at).await;
-        let mut asked = recipients(&alert, &watchlist.subscriptions);
+        let mut asked = recipients(&alert, &watchlist.subscriptions, read_at);
         // Whoever was told that it could not be read is told what it says.
         let mut promised = BTreeSet::new();
         for notice in self.store.notices_of(&alert_id(accession, Purpose::NotReadable)).await? {
+            let own = watchlist.subscriptions.iter().filter(|own| own.recipient == notice.recipient);
+            // Who has unsubscribed since is not written to.
+            let Some(due) = own.map(|own| own.schedule.due(read_at)).min() else { continue };
             promised.insert(notice.recipient.clone());
             let subscriptions = notice.subscriptions;
-            asked.entry(notice.recipient).or_insert(Asked { subscriptions, ordinals: Vec::new() });
+            asked.entry(notice.recipient).or_insert(Asked { subscriptions, ordinals: Vec::new(), due });
         }
         let documents = reading
             .documents
@@ -358,8 +362,8 @@ impl Watcher {
             .store
             .record_reading(&read, |linked| {
                 let alert = Alert { links: links_to_tell(&linked.links, accession), ..alert };
-                title = subject(&alert);
-                let follows = consequences(&alert, asked, &promised, linked)?;
+                title = subject(&alert, Style::default());
+                let follows = consequences(&alert, asked, &promised, linked, &watchlist.subscriptions)?;
                 Ok(if is_live { follows } else { Consequences { alert: follows.alert, ..Consequences::default() } })
             })
             .await?;
@@ -502,7 +506,7 @@ impl Watcher {
         for queued in self.store.unread_listing_notices(now - UNREADABLE_AFTER).await? {
             let accession = queued.accession;
             let alert = self.bare_alert(watchlist, &queued, Purpose::NotReadable, now);
-            let notices = notices(&alert, recipients(&alert, &watchlist.subscriptions));
+            let notices = notices(&alert, recipients(&alert, &watchlist.subscriptions, now));
             n_notices += notices.len();
             self.store.record_unreadable(&alert_row(&alert)?, &notices).await?;
             tracing::warn!(%accession, "filing {accession} lists item 3.01 and is not readable yet: subscribers are told");

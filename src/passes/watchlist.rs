@@ -6,15 +6,15 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{PassError, Watcher};
-use crate::alert::ResolvedSubscription;
-use crate::config::{IssuerKey, Settings};
+use crate::config::Settings;
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::Cik;
 use crate::edgar::tickers::TickerMap;
 use crate::store::PinnedTicker;
+use crate::subscription::{IssuerKey, ResolvedSubscription, Subscription};
 
 /// The watchlist by number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Watchlist {
     /// Every issuer is watched.
     pub all: bool,
@@ -60,7 +60,8 @@ impl Watcher {
     /// # Errors
     /// When a ticker was never resolved and the map cannot be had: going on would pass its filings by.
     pub async fn resolve_watchlist(&self) -> Result<Watchlist, PassError> {
-        let wanted = configured_tickers(&self.settings);
+        let subscriptions = self.live_subscriptions().await?;
+        let wanted = named_tickers(&self.settings, &subscriptions);
         let mut pinned = self.store.pinned_tickers().await?;
         let mut unknown = Vec::new();
         if !wanted.is_empty() {
@@ -95,7 +96,14 @@ impl Watcher {
                 unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
             }
         }
-        Ok(build_watchlist(&self.settings, &pinned, unknown))
+        Ok(build_watchlist(&self.settings, &subscriptions, &pinned, unknown))
+    }
+
+    /// The watchlist as far as it is resolved: nothing is asked of EDGAR.
+    pub(super) async fn known_watchlist(&self) -> anyhow::Result<Watchlist> {
+        let subscriptions = self.live_subscriptions().await?;
+        let pinned = self.store.pinned_tickers().await?;
+        Ok(build_watchlist(&self.settings, &subscriptions, &pinned, Vec::new()))
     }
 
     async fn compare_tickers(
@@ -183,10 +191,10 @@ pub fn describe_unknown(ticker: &str, nearest: Option<&str>) -> String {
     format!("watch.issuers: ticker \"{ticker}\" is not in EDGAR's ticker map: {advice}")
 }
 
-/// Every ticker that the watchlist or a subscription names.
-fn configured_tickers(settings: &Settings) -> BTreeSet<String> {
-    let subscribed = settings.subscriptions.iter().flat_map(|subscription| &subscription.issuers);
-    let keys = settings.watch.issuers.iter().chain(subscribed);
+/// Every ticker that the watchlist, a group or a subscription names.
+fn named_tickers(settings: &Settings, subscriptions: &[Subscription]) -> BTreeSet<String> {
+    let subscribed = subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers);
+    let keys = settings.watch.issuers.iter().chain(subscribed).flat_map(|key| settings.ungrouped(key));
     keys.filter_map(|key| match key {
         IssuerKey::Ticker(ticker) => Some(ticker.clone()),
         _ => None,
@@ -195,27 +203,36 @@ fn configured_tickers(settings: &Settings) -> BTreeSet<String> {
 }
 
 /// A subscription to `*` is one to everything watched; the issuers it names are watched with the others.
-fn build_watchlist(settings: &Settings, pinned: &[PinnedTicker], unknown: Vec<String>) -> Watchlist {
+fn build_watchlist(
+    settings: &Settings,
+    subscriptions: &[Subscription],
+    pinned: &[PinnedTicker],
+    unknown: Vec<String>,
+) -> Watchlist {
+    let by_ticker: HashMap<&str, Cik> = pinned.iter().map(|pin| (pin.ticker.as_str(), pin.cik)).collect();
     let resolve = |key: &IssuerKey| match key {
-        IssuerKey::All => None,
+        IssuerKey::All | IssuerKey::Group(_) => None,
         IssuerKey::Cik(cik) => Some(*cik),
-        IssuerKey::Ticker(ticker) => pinned.iter().find(|pin| pin.ticker == *ticker).map(|pin| pin.cik),
+        IssuerKey::Ticker(ticker) => by_ticker.get(ticker.as_str()).copied(),
     };
-    let subscriptions: Vec<ResolvedSubscription> = settings
-        .subscriptions
+    let ciks = |keys: &[IssuerKey]| -> Vec<Cik> {
+        keys.iter().flat_map(|key| settings.ungrouped(key)).filter_map(resolve).collect()
+    };
+    let is_all = |keys: &[IssuerKey]| keys.iter().flat_map(|key| settings.ungrouped(key)).any(|key| *key == IssuerKey::All);
+    let subscriptions: Vec<ResolvedSubscription> = subscriptions
         .iter()
-        .map(|subscription| ResolvedSubscription {
-            name: subscription.name.clone(),
-            recipient: subscription.email.clone(),
-            issuers: (!subscription.issuers.contains(&IssuerKey::All))
-                .then(|| subscription.issuers.iter().filter_map(resolve).collect()),
-            filter: subscription.filter.clone(),
+        .map(|Subscription { id, address, terms, .. }| ResolvedSubscription {
+            id: id.clone(),
+            recipient: address.clone(),
+            issuers: (!is_all(&terms.issuers)).then(|| ciks(&terms.issuers)),
+            filter: terms.filter.clone(),
+            schedule: terms.schedule,
         })
         .collect();
     let named = subscriptions.iter().filter_map(|subscription| subscription.issuers.as_ref()).flatten().copied();
     Watchlist {
-        all: settings.watch.issuers.contains(&IssuerKey::All),
-        ciks: settings.watch.issuers.iter().filter_map(resolve).chain(named).collect(),
+        all: is_all(&settings.watch.issuers),
+        ciks: ciks(&settings.watch.issuers).into_iter().chain(named).collect(),
         tickers: pinned.iter().map(|pin| (pin.cik, pin.ticker.clone())).collect(),
         subscriptions,
         unknown,

@@ -2,10 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, print_date, report_name, spaced};
+use super::Style;
+use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, report_name, spaced};
 use crate::alert::{Alert, Purpose};
 use crate::classify::{DeadlineSource, EventStatus, Evidence, ListingEvent};
-use crate::edgar::eastern::print_eastern;
 use crate::linking::{Change, Link, Relation};
 
 /// The body of a mail.
@@ -45,7 +45,7 @@ const MAX_QUOTES: usize = 3;
 const MAX_QUOTE_CHARS: usize = 900;
 
 /// Says what an alert has to say. `written_at` is when the mail is made.
-pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateTime<Utc>) -> Body {
+pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateTime<Utc>, style: Style) -> Body {
     let mut sections = Vec::new();
     let news: Vec<(&ListingEvent, Option<&Link>)> = alert.linked_news().collect();
     let headline = match (news.first(), alert.purpose) {
@@ -55,14 +55,14 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
         }
         (None, Purpose::Reading) => "Read now: no new listing notice was found in it".to_owned(),
     };
-    let told = news.first().and_then(|(_, link)| *link).map(told_elsewhere).unwrap_or_default();
+    let told = news.first().and_then(|(_, link)| *link).map(|link| told_elsewhere(link, style)).unwrap_or_default();
     if !told.is_empty() {
         sections.push(Section { title: String::new(), lines: told });
     }
     if let Some(first) = alert.news().next().filter(|_| alert.wants_checking()) {
         sections.push(Section { title: "Check this".to_owned(), lines: doubts(first) });
     }
-    sections.push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event)) });
+    sections.push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event), style) });
     if alert.purpose == Purpose::NotReadable {
         let sentence = "EDGAR lists this filing but has not published its text. It is tried again until it can be \
                         read; the reading follows in this thread.";
@@ -70,8 +70,8 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     }
     for (index, (event, link)) in news.iter().enumerate() {
         if index > 0 {
-            let mut lines = link.map(told_elsewhere).unwrap_or_default();
-            lines.extend(event_facts(event));
+            let mut lines = link.map(|link| told_elsewhere(link, style)).unwrap_or_default();
+            lines.extend(event_facts(event, style));
             sections.push(Section { title: format!("Also new: {}", event_title(event)), lines });
         }
         let quotes = quotes(event);
@@ -80,7 +80,7 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
             sections.push(Section { title: title.to_owned(), lines: quotes });
         }
     }
-    let history: Vec<Line> = alert.history().map(history_line).collect();
+    let history: Vec<Line> = alert.history().map(|event| history_line(event, style)).collect();
     if !history.is_empty() {
         sections.push(Section { title: "Retold, not new".to_owned(), lines: history });
     }
@@ -89,7 +89,7 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
         sections.push(Section { title: "Mind".to_owned(), lines });
     }
     sections.push(Section { title: "Links".to_owned(), lines: links(alert) });
-    sections.push(Section { title: "Times".to_owned(), lines: times(alert, written_at) });
+    sections.push(Section { title: "Times".to_owned(), lines: times(alert, written_at, style) });
     let why = format!("You get this because of the subscription {}.", subscriptions.join(", "));
     sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
     Body { headline, sections }
@@ -125,29 +125,29 @@ fn headline(event: &ListingEvent, link: Option<&Link>) -> String {
 }
 
 /// What other filings told of an event's letter.
-fn told_elsewhere(link: &Link) -> Vec<Line> {
+fn told_elsewhere(link: &Link, style: Style) -> Vec<Line> {
     let mut lines = match &link.relation {
         Relation::First => Vec::new(),
-        Relation::Repeat => vec![Line::Plain(format!("First reported in {}.", filing_name(link.letter)))],
+        Relation::Repeat => vec![Line::Plain(format!("First reported in {}.", filing_name(link.letter, style)))],
         Relation::Correction { of, changes } => {
-            with_changes(format!("Corrects the alert of {}:", filing_name(*of)), changes)
+            with_changes(format!("Corrects the alert of {}:", filing_name(*of, style)), changes, style)
         }
         Relation::MayRepeat { of } => {
-            vec![Line::Plain(format!("This may repeat the alert of {}.", filing_name(*of)))]
+            vec![Line::Plain(format!("This may repeat the alert of {}.", filing_name(*of, style)))]
         }
     };
     if let Some(corrected) = &link.corrected {
-        let sentence = format!("Corrected since by {}, read before this filing:", filing_name(corrected.by));
-        lines.extend(with_changes(sentence, &corrected.changes));
+        let sentence = format!("Corrected since by {}, read before this filing:", filing_name(corrected.by, style));
+        lines.extend(with_changes(sentence, &corrected.changes, style));
     }
     lines
 }
 
-fn with_changes(sentence: String, changes: &[Change]) -> Vec<Line> {
-    std::iter::once(sentence).chain(changes.iter().map(change_name)).map(Line::Plain).collect()
+fn with_changes(sentence: String, changes: &[Change], style: Style) -> Vec<Line> {
+    std::iter::once(sentence).chain(changes.iter().map(|change| change_name(change, style))).map(Line::Plain).collect()
 }
 
-fn overview(alert: &Alert, event: Option<&ListingEvent>) -> Vec<Line> {
+fn overview(alert: &Alert, event: Option<&ListingEvent>, style: Style) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (index, filer) in alert.filers.iter().enumerate() {
         let label = if index == 0 { "Issuer" } else { "With" };
@@ -157,13 +157,13 @@ fn overview(alert: &Alert, event: Option<&ListingEvent>) -> Vec<Line> {
     }
     let items: Vec<&str> = alert.items.iter().map(super::super::edgar::ids::ItemNumber::as_str).collect();
     let items = if items.is_empty() { String::new() } else { format!(", items {}", items.join(", ")) };
-    let filed = format!("{}{items}, filed {}", alert.form, print_date(alert.filing_date));
+    let filed = format!("{}{items}, filed {}", alert.form, style.date(alert.filing_date));
     lines.push(Line::Fact("Filing".to_owned(), filed));
-    lines.extend(event.map(event_facts).unwrap_or_default());
+    lines.extend(event.map(|event| event_facts(event, style)).unwrap_or_default());
     lines
 }
 
-fn event_facts(event: &ListingEvent) -> Vec<Line> {
+fn event_facts(event: &ListingEvent, style: Style) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut fact = |label: &str, value: String| {
         if !value.is_empty() {
@@ -172,26 +172,26 @@ fn event_facts(event: &ListingEvent) -> Vec<Line> {
     };
     let letter: Vec<String> = [("received", event.received), ("dated", event.dated)]
         .into_iter()
-        .filter_map(|(word, date)| date.map(|date| format!("{word} {}", print_date(date))))
+        .filter_map(|(word, date)| date.map(|date| format!("{word} {}", style.date(date))))
         .collect();
     fact("Letter", letter.join(", "));
     fact("Basis", event.bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", "));
     fact("Rule", event.rules.join(", "));
-    fact("Reports", event.reports.iter().map(report_name).collect::<Vec<_>>().join("; "));
+    fact("Reports", event.reports.iter().map(|report| report_name(report, style)).collect::<Vec<_>>().join("; "));
     for deadline in &event.deadlines {
-        let latest = deadline.date_latest.map(|date| format!(" to {}", print_date(date))).unwrap_or_default();
+        let latest = deadline.date_latest.map(|date| format!(" to {}", style.date(date))).unwrap_or_default();
         let what = deadline.about.as_deref().unwrap_or_else(|| deadline_name(deadline.what));
         let source = match (deadline.source, &deadline.rule, deadline.anchor) {
             (DeadlineSource::Stated, _, _) => "stated".to_owned(),
             (DeadlineSource::Derived, Some(rule), Some(anchor)) => {
-                format!("derived: rule {rule}, counted from {}", print_date(anchor))
+                format!("derived: rule {rule}, counted from {}", style.date(anchor))
             }
             (DeadlineSource::Derived, _, _) => "derived from the rules, not stated".to_owned(),
         };
-        fact("Next date", format!("{}{latest}: {what} ({source})", print_date(deadline.date)));
+        fact("Next date", format!("{}{latest}: {what} ({source})", style.date(deadline.date)));
     }
     if let Some(hearing) = event.hearing {
-        let day = hearing.date.map(|date| format!(", {}", print_date(date))).unwrap_or_default();
+        let day = hearing.date.map(|date| format!(", {}", style.date(date))).unwrap_or_default();
         fact("Hearing", format!("{}{day}", spaced(hearing.status.as_str())));
     }
     fact("Next step", event.next_steps.iter().map(|step| spaced(step.as_str())).collect::<Vec<_>>().join(", "));
@@ -212,8 +212,8 @@ fn quotes(event: &ListingEvent) -> Vec<Line> {
         .collect()
 }
 
-fn history_line(event: &ListingEvent) -> Line {
-    let date = event.letter_date.map_or_else(|| "no date".to_owned(), print_date);
+fn history_line(event: &ListingEvent, style: Style) -> Line {
+    let date = event.letter_date.map_or_else(|| "no date".to_owned(), |date| style.date(date));
     Line::Fact(date, event_title(event))
 }
 
@@ -227,14 +227,14 @@ fn links(alert: &Alert) -> Vec<Line> {
     lines
 }
 
-fn times(alert: &Alert, written_at: DateTime<Utc>) -> Vec<Line> {
+fn times(alert: &Alert, written_at: DateTime<Utc>, style: Style) -> Vec<Line> {
     let mut before = None;
     [("Accepted", alert.accepted_at), ("Seen", alert.seen_at), ("Read", alert.read_at), ("Written", written_at)]
         .into_iter()
         .filter(|(label, _)| *label != "Read" || alert.purpose == Purpose::Reading)
         .map(|(label, at)| {
             let lag = before.replace(at).map(|before| format!(" (+{})", print_lag(at - before))).unwrap_or_default();
-            Line::Fact(label.to_owned(), format!("{}{lag}", print_eastern(at)))
+            Line::Fact(label.to_owned(), format!("{}{lag}", style.instant(at)))
         })
         .collect()
 }

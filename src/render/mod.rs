@@ -4,11 +4,15 @@
 //! links, times.
 
 mod body;
+mod digest;
 mod html;
+mod style;
 mod text;
 mod words;
 
 pub use body::{Body, Line, Section, describe_alert};
 pub use html::render_html;
 pub use text::render_text;
-pub use words::{event_title, print_date, subject};
+pub use digest::{DIGEST_SUBJECT, Digest, DigestEntry, describe_digest, digest_subject};
+pub use style::{DateStyle, Style};
+pub use words::{event_title, subject};

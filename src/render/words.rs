@@ -2,14 +2,10 @@
 
 use chrono::NaiveDate;
 
+use super::Style;
 use crate::alert::{Alert, Purpose};
 use crate::classify::{Basis, DeadlineKind, EventKind, Exchange, ListingEvent, OverdueReport};
 use crate::linking::{Change, EventRef, Relation};
-
-/// `2 Mar 2007`: no reader mistakes day for month.
-pub fn print_date(date: NaiveDate) -> String {
-    date.format("%-d %b %Y").to_string()
-}
 
 /// The exchange by name.
 pub(super) fn exchange_name(exchange: Exchange) -> &'static str {
@@ -71,32 +67,32 @@ pub(super) fn spaced(word: &str) -> String {
 }
 
 /// `10-K for the period ended 31 Dec 2006`.
-pub(super) fn report_name(report: &OverdueReport) -> String {
+pub(super) fn report_name(report: &OverdueReport, style: Style) -> String {
     match report.period_end {
-        Some(end) => format!("{} for the period ended {}", report.form, print_date(end)),
+        Some(end) => format!("{} for the period ended {}", report.form, style.date(end)),
         None => report.form.clone(),
     }
 }
 
 /// The filing of an event, in words: `0001193125-25-120935 (filed 2 Mar 2007)`.
-pub(super) fn filing_name(event: EventRef) -> String {
-    format!("{} (filed {})", event.accession, print_date(event.filing_date))
+pub(super) fn filing_name(event: EventRef, style: Style) -> String {
+    format!("{} (filed {})", event.accession, style.date(event.filing_date))
 }
 
 /// A change, in words: `compliance due: 9 May 2024, was 2 May 2024`.
-pub(super) fn change_name(change: &Change) -> String {
-    let dates = |dates: &[NaiveDate]| dates.iter().map(|date| print_date(*date)).collect::<Vec<_>>().join(", ");
+pub(super) fn change_name(change: &Change, style: Style) -> String {
+    let dates = |dates: &[NaiveDate]| dates.iter().map(|date| style.date(*date)).collect::<Vec<_>>().join(", ");
     let bases = |bases: &[Basis]| bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", ");
-    let reports = |reports: &[OverdueReport]| reports.iter().map(report_name).collect::<Vec<_>>().join("; ");
+    let reports = |reports: &[OverdueReport]| reports.iter().map(|report| report_name(report, style)).collect::<Vec<_>>().join("; ");
     let (what, now, was) = match change {
         Change::Kind { now, was } => ("kind", kind_name(*now).to_owned(), kind_name(*was).to_owned()),
         Change::Bases { now, was } => ("basis", bases(now), bases(was)),
         Change::Rules { now, was } => ("rule", now.join(", "), was.join(", ")),
-        Change::Received { now, was } => ("letter received", print_date(*now), print_date(*was)),
-        Change::Dated { now, was } => ("letter dated", print_date(*now), print_date(*was)),
+        Change::Received { now, was } => ("letter received", style.date(*now), style.date(*was)),
+        Change::Dated { now, was } => ("letter dated", style.date(*now), style.date(*was)),
         Change::Reports { now, was } => ("reports", reports(now), reports(was)),
         Change::Deadline { what, now, was } => (deadline_name(*what), dates(now), dates(was)),
-        Change::Hearing { now, was } => ("hearing", print_date(*now), print_date(*was)),
+        Change::Hearing { now, was } => ("hearing", style.date(*now), style.date(*was)),
     };
     format!("{what}: {now}, was {was}")
 }
@@ -124,7 +120,7 @@ pub(super) fn join_and(words: &[&str]) -> String {
 }
 
 /// The subject: `[TICK] NASDAQ staff determination: late 10-K (letter of 2 Mar 2007)`.
-pub fn subject(alert: &Alert) -> String {
+pub fn subject(alert: &Alert, style: Style) -> String {
     let issuer = alert
         .ticker
         .clone()
@@ -150,7 +146,7 @@ pub fn subject(alert: &Alert) -> String {
         subject.push_str(&format!(": {grounds}"));
     }
     if let Some(date) = first.letter_date {
-        subject.push_str(&format!(" (letter of {})", print_date(date)));
+        subject.push_str(&format!(" (letter of {})", style.date(date)));
     }
     if news.len() > 1 {
         subject.push_str(&format!(", and {} more", news.len() - 1));
@@ -166,7 +162,7 @@ mod tests {
     use super::*;
 
     fn check(change: &Change, expected: &str) {
-        assert_eq!(change_name(change), expected);
+        assert_eq!(change_name(change, Style::default()), expected);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use sqlx::AnyConnection;
 
 use super::outbox::{AlertRow, MessageState, Withheld};
 use super::{Store, from_micros};
+use crate::agenda::News;
 use crate::alert::{Purpose, alert_id};
+use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::linking::{EventRef, Link, Telling, Told, link};
 
@@ -165,6 +167,49 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// What filings dated from a day on told that was new, in the order of their acceptance.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn news_since(&self, since: NaiveDate) -> anyhow::Result<Vec<News>> {
+        type Row = (i64, i64, i64, String, String);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT events.accession, letters.letter_accession, letters.letter_ordinal, filings.filing_date, events.details
+             FROM filings
+             JOIN events ON events.accession = filings.accession AND events.status = 'new'
+             JOIN letters ON letters.accession = events.accession AND letters.ordinal = events.ordinal
+             WHERE filings.filing_date >= $1
+             ORDER BY filings.accepted_at, events.accession, events.ordinal",
+        )
+        .bind(since.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the news"))?;
+        let filers: Vec<(i64, i64, String)> = sqlx::query_as(
+            "SELECT DISTINCT filers.accession, filers.cik, filers.name FROM filings
+             JOIN events ON events.accession = filings.accession AND events.status = 'new'
+             JOIN filers ON filers.accession = filings.accession
+             WHERE filings.filing_date >= $1 ORDER BY filers.accession, filers.cik",
+        )
+        .bind(since.to_string())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read the news"))?;
+        let mut by_filing: BTreeMap<i64, Vec<Filer>> = BTreeMap::new();
+        for (accession, cik, name) in filers {
+            by_filing.entry(accession).or_default().extend(Cik::from_i64(cik).map(|cik| Filer { cik, name }));
+        }
+        let news = rows.into_iter().filter_map(|(accession, letter, ordinal, filing_date, details)| {
+            Some(News {
+                letter: event_ref(letter, ordinal, &filing_date)?,
+                filers: by_filing.get(&accession).cloned().unwrap_or_default(),
+                // An event that another version wrote in another form has no date to tell.
+                event: serde_json::from_str(&details).ok()?,
+            })
+        });
+        Ok(news.collect())
     }
 
     /// The links of a filing's new events as they stand, in order.

@@ -11,6 +11,7 @@ mod ledger;
 mod letters;
 mod outbox;
 mod prune;
+mod subscriptions;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -34,9 +35,10 @@ pub use filings::{
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
 pub use outbox::{
-    AlertRow, Consequences, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
+    AlertRow, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
     Released, Withheld,
 };
+pub use subscriptions::{NewSubscription, Silence, SubscriptionRow, SubscriptionState, Which};
 pub use watched::{PinnedTicker, Watched};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");

@@ -30,6 +30,19 @@ pub struct NewNotice {
     pub ordinals: Vec<usize>,
     /// The mail's identity, which depends only on alert and recipient.
     pub message_id: String,
+    /// The mail's subject, for lists; a digest has one of its own.
+    pub subject: String,
+    /// When it is told.
+    pub due_at: DateTime<Utc>,
+    /// The digest that tells it, unless it has a mail of its own.
+    pub digest: Option<DigestMail>,
+}
+
+/// The digest that a notice begins where there is none yet for it to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DigestMail {
+    /// The mail's identity.
+    pub message_id: String,
     /// The mail's subject, for lists.
     pub subject: String,
 }
@@ -133,8 +146,29 @@ pub struct DueMessage {
     pub attempts: u32,
     /// The mail, once frozen.
     pub bytes: Option<Vec<u8>>,
-    /// The alert it carries and the subscriptions that asked for it; `None` for mail to the owner.
-    pub notice: Option<(String, Vec<String>)>,
+    /// Whether it is a digest.
+    pub is_digest: bool,
+}
+
+/// A notice within a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CarriedNotice {
+    /// Its alert.
+    pub alert: AlertRow,
+    /// The subscriptions that asked for it.
+    pub subscriptions: Vec<String>,
+    /// The events that they asked for, by their places in the filing.
+    pub ordinals: Vec<usize>,
+}
+
+/// A message to be put in the outbox.
+struct NewMessage<'a> {
+    message_id: &'a str,
+    recipient: &'a str,
+    subject: &'a str,
+    bytes: Option<&'a [u8]>,
+    held_until: Option<DateTime<Utc>>,
+    is_digest: bool,
 }
 
 /// A message in a list for people.
@@ -251,8 +285,20 @@ impl Store {
         if told.is_some() {
             return Ok(());
         }
-        let message =
-            self.insert_message(connection, &notice.message_id, &notice.recipient, &notice.subject, now, None).await?;
+        let message = match &notice.digest {
+            Some(digest) => self.digest_for(connection, notice, digest).await?,
+            None => {
+                let new = NewMessage {
+                    message_id: &notice.message_id,
+                    recipient: &notice.recipient,
+                    subject: &notice.subject,
+                    bytes: None,
+                    held_until: Some(notice.due_at).filter(|due| *due > now),
+                    is_digest: false,
+                };
+                self.insert_message(connection, &new, now).await?
+            }
+        };
         sqlx::query(
             "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events)
              VALUES ($1, $2, 'mail', $3, $4, $5, $6)",
@@ -260,7 +306,7 @@ impl Store {
         .bind(alert.to_owned())
         .bind(notice.recipient.clone())
         .bind(serde_json::to_string(&notice.subscriptions)?)
-        .bind(to_micros(now))
+        .bind(to_micros(notice.due_at))
         .bind(message)
         .bind(serde_json::to_string(&notice.ordinals)?)
         .execute(&mut *connection)
@@ -314,24 +360,55 @@ impl Store {
         self.insert_notice(connection, &alert.id, notice, now).await
     }
 
+    /// The digest that a notice goes into: the one that waits for the same instant, or a new one. One that has been written
+    /// takes no more.
+    async fn digest_for(
+        &self,
+        connection: &mut AnyConnection,
+        notice: &NewNotice,
+        digest: &DigestMail,
+    ) -> anyhow::Result<i64> {
+        let waiting: Option<(i64,)> = sqlx::query_as(
+            "SELECT id FROM messages
+             WHERE recipient = $1 AND held_until = $2 AND is_digest = 1 AND state = 'waiting' AND bytes IS NULL",
+        )
+        .bind(notice.recipient.clone())
+        .bind(to_micros(notice.due_at))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(|error| self.failed(&error, "look up a digest"))?;
+        if let Some((id,)) = waiting {
+            return Ok(id);
+        }
+        let new = NewMessage {
+            message_id: &digest.message_id,
+            recipient: &notice.recipient,
+            subject: &digest.subject,
+            bytes: None,
+            held_until: Some(notice.due_at),
+            is_digest: true,
+        };
+        self.insert_message(connection, &new, notice.due_at).await
+    }
+
+    /// A message that is held back counts its age from when it is due.
     async fn insert_message(
         &self,
         connection: &mut AnyConnection,
-        message_id: &str,
-        recipient: &str,
-        subject: &str,
+        new: &NewMessage<'_>,
         now: DateTime<Utc>,
-        bytes: Option<Vec<u8>>,
     ) -> anyhow::Result<i64> {
         let (id,): (i64,) = sqlx::query_as(
-            "INSERT INTO messages (message_id, recipient, subject, created_at, state, next_try_at, bytes)
-             VALUES ($1, $2, $3, $4, 'waiting', $4, $5) RETURNING id",
+            "INSERT INTO messages (message_id, recipient, subject, created_at, state, next_try_at, bytes, held_until, is_digest)
+             VALUES ($1, $2, $3, $4, 'waiting', $4, $5, $6, $7) RETURNING id",
         )
-        .bind(message_id.to_owned())
-        .bind(recipient.to_owned())
-        .bind(subject.to_owned())
-        .bind(to_micros(now))
-        .bind(bytes)
+        .bind(new.message_id.to_owned())
+        .bind(new.recipient.to_owned())
+        .bind(new.subject.to_owned())
+        .bind(to_micros(new.held_until.unwrap_or(now)))
+        .bind(new.bytes.map(<[u8]>::to_vec))
+        .bind(new.held_until.map(to_micros))
+        .bind(i64::from(new.is_digest))
         .fetch_one(connection)
         .await
         .map_err(|error| self.failed(&error, "record a message"))?;
@@ -363,7 +440,9 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "remember that the owner was told"))?;
         if done.rows_affected() > 0 {
-            self.insert_message(connection, message_id, recipient, subject, now, Some(bytes.clone())).await?;
+            let bytes = Some(bytes.as_slice());
+            let new = NewMessage { message_id, recipient, subject, bytes, held_until: None, is_digest: false };
+            self.insert_message(connection, &new, now).await?;
         }
         Ok(())
     }
@@ -382,45 +461,59 @@ impl Store {
     }
 
     /// Messages whose time has come, in the order they were put in. A next try hours ahead was written under a clock
-    /// that ran ahead: no delay is that long.
+    /// that ran ahead: no delay is that long, unless the recipient wants it held back.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn due_messages(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<DueMessage>> {
-        type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, Option<String>, Option<String>);
+        type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, i64);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT due.id, due.message_id, due.recipient, due.created_at, due.attempts, due.bytes,
-                    notices.alert, notices.subscriptions
-             FROM (SELECT * FROM messages WHERE state = 'waiting' AND (next_try_at <= $1 OR next_try_at > $1 + 7200000000)
-                   ORDER BY id LIMIT $2) AS due
-             LEFT JOIN notices ON notices.message = due.id
-             ORDER BY due.id",
+            "SELECT id, message_id, recipient, created_at, attempts, bytes, is_digest FROM messages
+             WHERE state = 'waiting'
+               AND (next_try_at <= $1 OR (next_try_at > $1 + 7200000000 AND COALESCE(held_until, $1) <= $1))
+             ORDER BY id LIMIT $2",
         )
         .bind(to_micros(now))
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed(&error, "read the outbox"))?;
-        rows.into_iter()
-            .map(|(id, message_id, recipient, created_at, attempts, bytes, alert, subscriptions)| {
-                let notice = match (alert, subscriptions) {
-                    // Names that cannot be read cost the mail its last line, not the mail.
-                    (Some(alert), Some(subscriptions)) => {
-                        Some((alert, serde_json::from_str(&subscriptions).unwrap_or_default()))
-                    }
-                    _ => None,
-                };
-                Ok(DueMessage {
-                    id,
-                    message_id,
-                    recipient,
-                    created_at: from_micros(created_at),
-                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                    bytes,
-                    notice,
-                })
+        let due = rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest)| DueMessage {
+            id,
+            message_id,
+            recipient,
+            created_at: from_micros(created_at),
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            bytes,
+            is_digest: is_digest != 0,
+        });
+        Ok(due.collect())
+    }
+
+    /// The notices that a message carries, in the order their alerts were raised.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn notices_in(&self, message: i64) -> anyhow::Result<Vec<CarriedNotice>> {
+        type Row = (String, i64, i64, String, String, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT alerts.id, alerts.accession, alerts.created_at, alerts.content, notices.subscriptions, notices.events
+             FROM notices JOIN alerts ON alerts.id = notices.alert
+             WHERE notices.message = $1 ORDER BY alerts.created_at, alerts.id",
+        )
+        .bind(message)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read what a message carries"))?;
+        let carried = rows.into_iter().filter_map(|(id, accession, created_at, content, subscriptions, ordinals)| {
+            Some(CarriedNotice {
+                alert: alert_row((id, accession, created_at, content))?,
+                // Names that cannot be read cost the mail its last line, not the mail.
+                subscriptions: serde_json::from_str(&subscriptions).unwrap_or_default(),
+                ordinals: ordinals.and_then(|ordinals| serde_json::from_str(&ordinals).ok()).unwrap_or_default(),
             })
-            .collect()
+        });
+        Ok(carried.collect())
     }
 
     /// When the next waiting message is due, if any waits.
@@ -435,15 +528,20 @@ impl Store {
         Ok(next.map(from_micros))
     }
 
-    /// Keeps the exact bytes of a mail before its first attempt, so that every attempt sends the same.
+    /// Keeps the exact bytes of a mail before its first attempt, so that every attempt sends the same. `false` when it no
+    /// longer carries so many notices: it is to be written again.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn freeze_message(&self, id: i64, bytes: &[u8]) -> anyhow::Result<()> {
-        let statement =
-            sqlx::query("UPDATE messages SET bytes = $2 WHERE id = $1 AND bytes IS NULL").bind(id).bind(bytes.to_vec());
-        self.write(statement, "freeze a message").await?;
-        Ok(())
+    pub async fn freeze_message(&self, id: i64, bytes: &[u8], n_notices: usize) -> anyhow::Result<bool> {
+        let statement = sqlx::query(
+            "UPDATE messages SET bytes = $2
+             WHERE id = $1 AND bytes IS NULL AND (SELECT COUNT(*) FROM notices WHERE message = $1) = $3",
+        )
+        .bind(id)
+        .bind(bytes.to_vec())
+        .bind(i64::try_from(n_notices).unwrap_or(i64::MAX));
+        Ok(self.write(statement, "freeze a message").await? > 0)
     }
 
     /// Counts an attempt before it is made and sets the time of the next. A mail goes out only when this is on disk:

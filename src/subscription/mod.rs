@@ -1,0 +1,55 @@
+//! Who gets what: what a subscription asks for, as written and as checked, and which mail follows from it. Values in,
+//! values out.
+
+mod filter;
+mod issuers;
+mod matching;
+mod schedule;
+mod terms;
+
+pub use filter::{KindFilter, SubscriptionFilter};
+pub use issuers::IssuerKey;
+pub(crate) use issuers::check_issuers;
+pub use matching::{Asked, ResolvedSubscription, recipients};
+pub use schedule::{Delivery, Due, QuietHours, Schedule};
+pub use terms::{Terms, WrittenSubscription};
+
+/// Where a subscription comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A `[[subscription]]` of the configuration: it ends when it leaves the file.
+    Config,
+    /// The command line.
+    Cli,
+    /// The subscriber, on the web.
+    Web,
+}
+
+impl Origin {
+    /// The word in the store and in lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Cli => "cli",
+            Self::Web => "web",
+        }
+    }
+
+    /// The origin that a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Config, Self::Cli, Self::Web].into_iter().find(|origin| origin.as_str() == word)
+    }
+}
+
+/// One subscription.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscription {
+    /// Stands for it in the store and in mails: `config:` and its name or place in the file, or letters and digits.
+    pub id: String,
+    /// Who is mailed, in lower case: addresses that differ in case alone are one.
+    pub address: String,
+    /// What for, and when, as written; its `email` and `name` are absent.
+    pub written: WrittenSubscription,
+    /// The same, checked.
+    pub terms: Terms,
+}
