@@ -32,9 +32,9 @@ pub struct DueDate {
 
 /// What falls due from a day on and before another, in order. `news` is in the order of acceptance: of several tellings of
 /// one letter the last counts, and what an issuer has settled since is due no more.
-pub fn falling_due(news: &[News], from: NaiveDate, before: NaiveDate) -> Vec<DueDate> {
+pub fn falling_due(news: &[&News], from: NaiveDate, before: NaiveDate) -> Vec<DueDate> {
     let mut open: BTreeMap<EventRef, &News> = BTreeMap::new();
-    for telling in news {
+    for &telling in news {
         if matches!(telling.event.kind, EventKind::ComplianceRegained | EventKind::Delisting) {
             open.retain(|_, other| !settles(telling, other));
         }

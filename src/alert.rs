@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::classify::{EventKind, EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
-use crate::edgar::ids::{AccessionNumber, FormType, ItemNumber};
+use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
 use crate::linking::Link;
 
 /// Why subscribers are written to.
@@ -88,6 +88,12 @@ impl Alert {
         self.news().next().is_some_and(|event| event.confidence < self.check_below)
     }
 
+    /// The issuer in short: its ticker, or its name.
+    pub fn issuer_mark(&self) -> String {
+        let name = || self.filers.first().map(|filer| filer.name.clone());
+        self.ticker.clone().or_else(name).unwrap_or_else(|| self.accession.to_string())
+    }
+
     /// What it retells.
     pub fn history(&self) -> impl Iterator<Item = &ListingEvent> {
         self.events.iter().filter(|event| event.status == EventStatus::History)
@@ -129,13 +135,14 @@ fn fingerprint(parts: &[&str]) -> String {
     digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The thread that all mails on one filing belong to, without angle brackets.
-pub fn thread_id(accession: AccessionNumber) -> String {
-    format!("{accession}@{MESSAGE_ID_DOMAIN}")
+/// What all mails on one issuer's matters answer to, without angle brackets. No mail bears that name; it is there for
+/// programs to sort by.
+pub fn thread_id(issuer: Cik) -> String {
+    format!("{issuer}.issuer@{MESSAGE_ID_DOMAIN}")
 }
 
 /// Not a host: identity must not change with the relay or the sender's address.
-const MESSAGE_ID_DOMAIN: &str = "alerts.edgar-watch";
+pub(crate) const MESSAGE_ID_DOMAIN: &str = "alerts.edgar-watch";
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ use crate::edgar::retry::next_delay;
 use crate::passes::{PassError, Watcher};
 use crate::store::{Queue, Store, try_lock};
 use crate::tempo::until_next_poll;
+use crate::web::{self, listen};
 
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
@@ -65,11 +66,31 @@ pub async fn run_until(
     let store = Store::open(&settings.store_url).await.map_err(anyhow::Error::from)?;
     let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store), clock)?);
     watcher.take_up_after_upgrade().await?;
+    let pages = match &watcher.settings.http {
+        Some(http) => Some(listen(http.listen).await.map_err(|error| PassError::Config(error.to_string()))?),
+        None => None,
+    };
     let wake = Arc::new(Wake::default());
     let (stopping, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(poll_loop(watcher.clone(), wake.clone(), stopped.clone(), since));
     tasks.spawn(read_loop(watcher.clone(), wake.clone(), stopped.clone()));
+    if let Some(listener) = pages {
+        let (site, wishes) = watcher.site()?;
+        if let Ok(address) = listener.local_addr() {
+            tracing::info!("pages are served on {address}");
+        }
+        tasks.spawn(web::serve(listener, web::router(&site), stopped.clone()));
+        let wake = wake.clone();
+        let fulfil = web::fulfil(site, wishes, move || wake.mailer.notify_one());
+        let mut stopped = stopped.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = fulfil => {}
+                _ = stopped.changed() => {}
+            }
+        });
+    }
     tasks.spawn(deliver_loop(watcher.clone(), wake.clone(), stopped));
     // Outside systemd there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -18,12 +18,18 @@
 //! - [`subscription`] (pure): who asked for an alert, and when each is told
 //! - [`agenda`] (pure): what falls due when
 //! - [`render`] (pure): an alert -> subject, text, HTML
+//! - [`links`] (pure): the addresses in a mail that lead back here
 //! - [`outbox`] (pure): when a message is tried again
 //! - [`mail`]: SMTP, sendmail, folder
+//! - [`inbound`] (pure): mail that comes back
+//! - [`dns_hints`]: what DNS says of the sender's domain
+//! - [`webhook`]: alerts as JSON to an address of the user's
 //! - [`store`]: the only SQL
 //! - [`passes`]: poll, read, deliver, and nothing but what joins the parts above
+//! - [`tokens`] (pure): what links and return addresses are signed with
 //! - [`tempo`] (pure): when the feed is asked next
 //! - [`heartbeat`]: a watchdog elsewhere is told that all is well
+//! - [`web`]: pages for subscribers, and for everybody
 //! - [`daemon`], [`cli`]: the passes in tasks, or one after the other
 //! - [`config`], [`logging`], [`clock`], [`calendar`], [`tls`], [`suggest`]: what the others stand on
 //! - [`demo`]: an invented archive behind a loopback EDGAR
@@ -41,11 +47,14 @@ pub mod config;
 pub mod corpus;
 pub mod daemon;
 pub mod demo;
+pub mod dns_hints;
 pub mod edgar;
 pub mod evaluate;
 pub mod fail_points;
 pub mod heartbeat;
+pub mod inbound;
 pub mod linking;
+pub mod links;
 pub mod logging;
 pub mod mail;
 pub mod outbox;
@@ -58,3 +67,6 @@ pub mod suggest;
 pub mod tempo;
 pub mod text;
 pub mod tls;
+pub mod tokens;
+pub mod web;
+pub mod webhook;

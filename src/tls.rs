@@ -20,6 +20,14 @@ pub fn client_config(needed: bool) -> anyhow::Result<ClientConfig> {
             "no CA certificates found, and a configured URL is https: install the package ca-certificates"
         );
     }
+    client_config_with(roots)
+}
+
+/// A client configuration that trusts some CA certificates and no others.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn client_config_with(roots: RootCertStore) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

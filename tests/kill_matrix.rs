@@ -45,22 +45,32 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 35] = [
+const WRITES: [&str; 49] = [
+    "add a subscription",
     "add days",
     "begin an attempt",
+    "begin digests",
     "begin to read a filing",
     "bring the schema up to date",
+    "confirm a subscription",
     "copy",
     "delay a day",
     "drop a message",
+    "end subscriptions",
     "enqueue a mail",
+    "erase an address",
+    "fold the log in",
     "forget fact",
+    "forget unconfirmed subscriptions",
     "freeze a message",
     "let go of old facts",
     "let go of old filers",
     "look back",
+    "make the token keys",
+    "note a bounce",
     "note an acceptance time",
     "park a filing",
+    "pause subscriptions",
     "pin a ticker",
     "postpone a filing",
     "postpone a message",
@@ -77,10 +87,14 @@ const WRITES: [&str; 35] = [
     "remember a refused User-Agent",
     "replace events",
     "reserve a request",
+    "resume subscriptions",
     "retry a message",
     "set a message aside",
+    "silence an address",
+    "take the subscriptions from the configuration",
     "tell of an unreadable filing",
     "watch from an earlier day",
+    "write the store anew",
 ];
 const FACTS: [&str; 2] = ["write fact", "write facts"];
 const RENAME: &str = "rename a mail";
@@ -133,6 +147,11 @@ struct Scene {
 }
 
 const ONCE: &[&str] = &["once"];
+/// A subscription that somebody asked for on a page.
+const ASKED: &str = "asked";
+const ASK: &str = "INSERT INTO subscriptions (id, origin, address, state, terms, created_at)
+     VALUES ('asked', 'web', (SELECT id FROM addresses WHERE address = 'desk@example.com'), 'pending', '{}', 0)
+     ON CONFLICT (id) DO NOTHING RETURNING 'done'";
 
 fn nothing(_: &mut Archive) {}
 
@@ -163,6 +182,7 @@ fn story() -> Vec<Scene> {
     let scene = |args, at, mood, change| Scene { args, at, mood, change };
     vec![
         scene(ONCE, "2026-11-17T15:00:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "add", "nobody@example.com"], "2026-11-17T15:02:00Z", Mood::Normal, nothing),
         scene(ONCE, "2026-11-17T15:10:00Z", Mood::Normal, |archive| {
             letter().publish(archive);
             TestFiling::ordinary(102, "2026-11-17T15:05:30Z").publish(archive);
@@ -205,6 +225,12 @@ fn story() -> Vec<Scene> {
             },
         ),
         scene(ONCE, "2026-11-19T04:00:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "confirm", ASKED], "2026-11-19T04:10:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "pause", ASKED], "2026-11-19T04:11:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "resume", ASKED], "2026-11-19T04:12:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "remove", ASKED], "2026-11-19T04:13:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "remove", "slow@example.com"], "2026-11-19T04:14:00Z", Mood::Normal, nothing),
+        scene(&["subscriptions", "erase", "nobody@example.com"], "2026-11-19T04:15:00Z", Mood::Normal, nothing),
     ]
 }
 
@@ -238,7 +264,8 @@ impl RelayPlan {
             let _ = kill_process(pid.expect("a process"), Signal::KILL);
         }
         match step {
-            Step::Rcpt if text.contains("gone@") => Act::Say("550 5.1.1 no such user"),
+            Step::Rcpt if text.contains("gone@") => Act::Say("550 5.7.1 not from you"),
+            Step::Rcpt if text.contains("nobody@") => Act::Say("550 5.1.1 no such user"),
             Step::Dot if text.contains("slow@") && self.n_slow.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => {
                 Act::Say("451 4.3.0 come again")
             }
@@ -302,7 +329,9 @@ impl Run {
             smtp_port: (!to_folder).then_some(relay.port()),
             subscriptions: "[[subscription]]\nemail = \"desk@example.com\"\n\
                             [[subscription]]\nemail = \"slow@example.com\"\nissuers = [\"GNTR\"]\n\
-                            [[subscription]]\nemail = \"gone@example.com\"\n",
+                            [[subscription]]\nemail = \"gone@example.com\"\n\
+                            [[subscription]]\nemail = \"digest@example.com\"\nissuers = [\"9999999\"]\n\
+                            delivery = \"daily\"\nempty_digest = true\n",
             ..DeskPlan::default()
         };
         std::fs::write(folder.path().join("config.toml"), desk.text(&edgar.url())).expect("a file");
@@ -332,6 +361,10 @@ impl Run {
             if scene.args == ["reread"] {
                 // As if an older version had read everything so far.
                 self.ask_store("UPDATE filings SET classifier_version = 0 WHERE state = 'read' RETURNING 'done'").await;
+            }
+            // It is confirmed, or forgotten after a week.
+            if scene.args.contains(&"confirm") || scene.at == "2026-11-18T16:00:00Z" {
+                self.ask_store(ASK).await;
             }
             self.acted_on = None;
             let death = death.filter(|death| death.scene == n);
@@ -468,7 +501,8 @@ impl Run {
         }
         let Some(store) = self.store().await else { return vec!["the store cannot be opened".to_owned()] };
         let waiting = store.open_messages().await.expect("the outbox");
-        if waiting.iter().any(|row| row.state == MessageState::Waiting) {
+        // The next digest is for the morning after.
+        if waiting.iter().any(|row| row.state == MessageState::Waiting && row.recipient != "digest@example.com") {
             faults.push("mail still waits".to_owned());
         }
         let found = store.count_filings().await.expect("counts").get("found").copied().unwrap_or(0);

@@ -101,7 +101,8 @@ fn describe(
 }
 
 fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sightings: Option<Sightings>) -> String {
-    let mut out = format!("{}  {}  {}\n", alert.id, Style::default().date(alert.filing_date), subject(alert, Style::default()));
+    let mut out =
+        format!("{}  {}  {}\n", alert.id, Style::default().date(alert.filing_date), subject(alert, Style::default()));
     if let Some(seen) = sightings {
         let by = if seen.feed_at.is_none() { "missed by the feed, found in an index" } else { "in the feed" };
         let lag = seen.lag().map(|lag| format!(", seen {} after acceptance", print_lag(lag))).unwrap_or_default();
@@ -140,8 +141,8 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let alert = parse(&row)?;
     let message_id = message_id(&alert.id, &to);
     let asked = ["alerts --resend".to_owned()];
-    let recipient = Recipient { address: &to, subscriptions: &asked, style: Style::default() };
-    let bytes = write_notice(&settings.mail.from, &alert, recipient, &message_id, system_clock().now())?;
+    let recipient = Recipient { address: to.clone(), reasons: asked.to_vec(), ..Recipient::default() };
+    let bytes = write_notice(&settings.mail, &alert, &recipient, &message_id, system_clock().now())?;
     let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
     let from = settings.mail.from.email.to_string();
     let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;

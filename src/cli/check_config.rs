@@ -8,7 +8,6 @@ use tracing::Level;
 
 use super::{Common, Failure, print, system_clock};
 use crate::config::Settings;
-use crate::subscription::IssuerKey;
 use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::pace::{Priority, RequestBudget};
@@ -16,6 +15,7 @@ use crate::heartbeat;
 use crate::mail::Mailer;
 use crate::passes::{PassError, client_for};
 use crate::store::Store;
+use crate::subscription::{IssuerKey, Subscription};
 use crate::tempo::requests_a_day;
 
 /// Arguments of `check-config`.
@@ -69,17 +69,42 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
     line("from", settings.mail.from.to_string());
     line("owner", settings.mail.owner.to_string());
     line("mail", Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?.describe());
+    for route in &settings.mail.routes {
+        let mailer = Mailer::for_relay(&route.smtp).map_err(|error| Failure::config(format!("{error:#}")))?;
+        line("mail", format!("{} for {}", mailer.describe(), route.domains.join(", ")));
+    }
+    if let Some(inbound) = &settings.mail.inbound {
+        line("inbound", inbound.to_string());
+    }
+    for key in &settings.mail.dkim {
+        line("dkim", format!("{} ({})", key.record().0, key.algorithm()));
+    }
+    if let Some(url) = &settings.public_url {
+        line("pages", format!("{url} (public address)"));
+    }
+    if let Some(http) = &settings.http {
+        let shown = if http.is_public { ", notices shown to everybody" } else { "" };
+        line("pages", format!("listen on {}{shown}", http.listen));
+    }
+    for webhook in &settings.webhooks {
+        let signed = if webhook.secret.is_some() { "signed" } else { "not signed" };
+        line("webhook", format!("{}: {} ({signed})", webhook.name, heartbeat::mask(&webhook.url)));
+    }
+    for (name, issuers) in &settings.groups {
+        let issuers = issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        line("group", format!("{name}: {issuers}"));
+    }
     line("check this", format!("said of alerts with a confidence below {:.2}", settings.reading.check_below));
     for pattern in settings.reading.patterns.iter() {
         let n_examples = pattern.source.matches.len() + pattern.source.near_misses.len();
         line("pattern", format!("{}: {n_examples} examples hold", pattern.source.name));
     }
     for subscription in &settings.subscriptions {
-        let issuers = subscription.terms.issuers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        line("subscription", format!("{} {}: {issuers}", subscription.id, subscription.address));
+        let Subscription { id, address, written, .. } = subscription;
+        line("subscription", format!("{id} {address}: {}", written.summary()));
     }
     if settings.subscriptions.is_empty() {
-        line("subscription", "none: nobody will be mailed".to_owned());
+        line("subscription", "none here".to_owned());
     }
     Ok(out)
 }

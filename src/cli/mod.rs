@@ -6,11 +6,13 @@ mod check_config;
 mod demo;
 mod evaluate;
 mod explain;
+mod inbound;
 mod once;
 mod outbox;
 mod reread;
 mod run;
 mod status;
+mod subscriptions;
 mod test_mail;
 
 use std::path::PathBuf;
@@ -66,6 +68,10 @@ enum Command {
     Outbox(outbox::OutboxArgs),
     /// Show the last cycle, requests used, filings and mail that wait
     Status(status::StatusArgs),
+    /// List and change who gets what
+    Subscriptions(subscriptions::SubscriptionsArgs),
+    /// Read a mail that came back: an unsubscribe or a bounce
+    Inbound(inbound::InboundArgs),
     /// Send one real mail over the configured transport
     TestMail(test_mail::TestMailArgs),
 }
@@ -145,6 +151,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Reread(args) => reread::run(&common, &args).await,
         Command::Outbox(args) => outbox::run(&common, &args).await,
         Command::Status(args) => status::run(&common, &args).await,
+        Command::Subscriptions(args) => subscriptions::run(&common, &args).await,
+        Command::Inbound(args) => inbound::run(&common, &args).await,
         Command::TestMail(args) => test_mail::run(&common, &args).await,
     }
 }

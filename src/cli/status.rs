@@ -11,7 +11,10 @@ use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
 use crate::passes::{FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
-use crate::store::{FilingState, FilingSummary, MessageState, Store};
+use crate::store::{
+    FilingState, FilingSummary, MessageState, Silence, SilencedAddress, Store, SubscriptionRow, SubscriptionState,
+    Which,
+};
 use crate::tempo::requests_a_day;
 
 /// Arguments of `status`.
@@ -62,6 +65,20 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         .map(|pin| json!({"ticker": pin.ticker, "cik": pin.cik, "name": pin.name, "warning": pin.warning}))
         .collect();
     let unknown: Vec<String> = store.facts_below("unknown_ticker:").await?;
+    let subscriptions = store.subscriptions(Which::All).await?;
+    let is_live = |row: &&SubscriptionRow| row.state == SubscriptionState::Active && row.silenced.is_none();
+    let n_live = subscriptions.iter().filter(is_live).count();
+    let n_pending = subscriptions.iter().filter(|row| row.state == SubscriptionState::Pending).count();
+    let silenced: Vec<Value> = store
+        .silenced_addresses()
+        .await?
+        .iter()
+        .filter(|silenced| silenced.silence != Silence::Erased)
+        .take(MOST_LISTED)
+        .map(|SilencedAddress { address, silence, since, why }| {
+            json!({"address": address, "as": silence.as_str(), "since": since, "why": why})
+        })
+        .collect();
     let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > overdue_after(settings));
     Ok(json!({
         "schema": 1,
@@ -83,6 +100,8 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "parked": list(&store.filings_in(FilingState::Parked, MOST_LISTED).await?),
         "mail": {"waiting": mail.waiting, "sent": mail.sent, "set_aside": mail.set_aside, "dropped": mail.dropped},
         "set_aside": aside,
+        "subscriptions": {"in_effect": n_live, "unconfirmed": n_pending},
+        "not_written_to": silenced,
         "tickers": tickers,
         "store": {"path": store.path(), "bytes": store.size_bytes()},
     }))
@@ -209,6 +228,15 @@ fn describe(status: &Value) -> String {
     for message in status["set_aside"].as_array().into_iter().flatten() {
         let reply = text(&message["last_reply"]);
         line("SET ASIDE", format!("{} {}: {reply}", message["id"], text(&message["recipient"])));
+    }
+    let subscriptions = &status["subscriptions"];
+    let unconfirmed = subscriptions["unconfirmed"].as_i64().filter(|n| *n > 0);
+    let unconfirmed = unconfirmed.map(|n| format!(", {n} not confirmed yet")).unwrap_or_default();
+    line("subscriptions", format!("{} in effect{unconfirmed}", subscriptions["in_effect"]));
+    for silenced in status["not_written_to"].as_array().into_iter().flatten() {
+        let label = if silenced["as"] == json!("bounced") { "BOUNCED" } else { "unsubscribed" };
+        let (address, why) = (text(&silenced["address"]), text(&silenced["why"]));
+        line(label, format!("{address} since {}: {why}", instant(&silenced["since"])));
     }
     for ticker in status["tickers"].as_array().into_iter().flatten() {
         if let Some(warning) = ticker["warning"].as_str() {

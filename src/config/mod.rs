@@ -7,7 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use settings::{
-    FolderSettings, MailSettings, PollSettings, Settings, SmtpSettings, SmtpTls, Transport, WatchSettings,
+    FolderSettings, HttpSettings, MailSettings, PollSettings, Route, Settings, SmtpSettings, SmtpTls, Transport,
+    WatchSettings, WebhookFormat, WebhookSettings,
 };
 
 /// The example configuration, which loads as it is.

@@ -1,19 +1,23 @@
 //! The configuration as checked: what the rest of the program works with.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use lettre::Address;
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::raw::{RawConfig, RawMail, RawSmtp};
+use super::raw::{RawConfig, RawDkim, RawHttp, RawMail, RawRoute, RawSmtp, RawWebhook};
 use crate::classify::Phrase;
 use crate::edgar::ids::FormType;
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
-use crate::subscription::{IssuerKey, Subscription, WrittenSubscription, check_issuers};
+use crate::mail::DkimKey;
+use crate::subscription::{IssuerKey, Subscription, Terms, WrittenSubscription, check_issuers};
 
 /// Everything configured, checked.
 #[derive(Debug, Clone)]
@@ -36,6 +40,10 @@ pub struct Settings {
     pub store_url: Url,
     /// How mail goes out.
     pub mail: MailSettings,
+    /// How people reach it with a browser, if they do.
+    pub http: Option<HttpSettings>,
+    /// Where people reach it, for links in mails: `http.public_url`, without a slash at its end.
+    pub public_url: Option<String>,
     /// How filings are read.
     pub reading: ReadingSettings,
     /// Least severe level logged, unless `RUST_LOG` says otherwise.
@@ -44,6 +52,8 @@ pub struct Settings {
     pub groups: BTreeMap<String, Vec<IssuerKey>>,
     /// Who gets what by configuration. People subscribe as well: the store knows all.
     pub subscriptions: Vec<Subscription>,
+    /// Who is told by JSON.
+    pub webhooks: Vec<WebhookSettings>,
 }
 
 /// What is watched.
@@ -84,6 +94,60 @@ pub struct MailSettings {
     pub transport: Transport,
     /// How long delivery is tried before a message is set aside.
     pub give_up_after: Duration,
+    /// Where mail for `edgar-watch inbound` arrives, and for addresses of it with a detail (RFC 5233): `name+detail@domain`.
+    pub inbound: Option<Address>,
+    /// Relays for some domains.
+    pub routes: Vec<Route>,
+    /// The keys that each mail is signed with.
+    pub dkim: Vec<DkimKey>,
+}
+
+/// A relay for the addresses of some domains.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// In lower case. `.example.com` is every domain below example.com.
+    pub domains: Vec<String>,
+    /// The relay.
+    pub smtp: SmtpSettings,
+}
+
+/// Alerts as JSON to an address of the user's.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// What it is called.
+    pub name: String,
+    /// Where alerts are posted. It may hold a secret.
+    pub url: Url,
+    /// What deliveries are signed with.
+    pub secret: Option<Vec<u8>>,
+    /// What the other side understands.
+    pub format: WebhookFormat,
+    /// Whether it may be in a private network.
+    pub allow_private: bool,
+    /// What it is for.
+    pub terms: Terms,
+}
+
+/// What a webhook's other side understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookFormat {
+    /// The whole alert.
+    Json,
+    /// A line, as Slack's incoming webhooks take it.
+    Slack,
+    /// A line, as Discord's webhooks take it.
+    Discord,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where it listens, unless systemd hands it a socket.
+    pub listen: SocketAddr,
+    /// Whether notices are shown to everybody.
+    pub is_public: bool,
+    /// Networks whose word on who asked is taken.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// The way mail leaves.
@@ -117,6 +181,8 @@ pub struct SmtpSettings {
     pub ca_file: Option<PathBuf>,
     /// Name and file of the password.
     pub login: Option<(String, PathBuf)>,
+    /// Connections at a time at most.
+    pub connections: usize,
 }
 
 /// Encryption towards the relay. Never opportunistic: what is configured happens or no mail is sent.
@@ -147,6 +213,9 @@ impl Settings {
 
 /// Readings of labelled notices below this were wrong more often than once in ten.
 const DEFAULT_CHECK_BELOW: f64 = 0.8;
+
+/// Relays that limit connections at all allow about so many.
+const DEFAULT_CONNECTIONS: i64 = 4;
 
 /// Polls closer together than this help nobody; the request budget holds them back anyway.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
@@ -252,6 +321,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
     let heartbeat_url = raw.poll.heartbeat_url.as_deref().and_then(|text| check_heartbeat(&mut checker, text));
     let store_url = check_store(&mut checker, raw.store.url.as_deref());
     let mail = check_mail(&mut checker, &raw.mail);
+    let public_url = raw.http.public_url.as_deref().and_then(|url| check_public_url(&mut checker, url));
+    let http = check_http(&mut checker, &raw.http);
     let reading = check_reading(&mut checker, raw);
     let log_level = raw.log.level.as_deref().map_or(Ok(tracing::Level::INFO), |level| {
         level
@@ -272,6 +343,18 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         }
     }
 
+    let webhooks: Vec<WebhookSettings> = raw
+        .webhook
+        .iter()
+        .enumerate()
+        .filter_map(|(index, raw)| check_webhook(&mut checker, index, raw, &groups))
+        .collect();
+    for (index, webhook) in webhooks.iter().enumerate() {
+        if webhooks[..index].iter().any(|other| other.name == webhook.name) {
+            checker.fault(format!("webhook[{index}].name: \"{}\" is used twice", webhook.name));
+        }
+    }
+
     match (user_agent, www_url, data_url, store_url, mail, log_level) {
         (Some(user_agent), Some(www_url), Some(data_url), Some(store_url), Some(mail), Some(log_level))
             if checker.faults.is_empty() =>
@@ -286,10 +369,13 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 heartbeat_url,
                 store_url,
                 mail,
+                http,
+                public_url,
                 reading,
                 log_level,
                 groups,
                 subscriptions,
+                webhooks,
             })
         }
         _ => Err(checker.faults),
@@ -414,7 +500,7 @@ fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
     let give_up_after =
         checker.duration("mail.give_up_after", raw.give_up_after.as_deref(), "5d", Duration::from_secs(60));
     let transport = match raw.transport.as_deref().unwrap_or("smtp") {
-        "smtp" => check_smtp(checker, &raw.smtp).map(Transport::Smtp),
+        "smtp" => check_smtp(checker, "mail.smtp", &raw.smtp).map(Transport::Smtp),
         "sendmail" => Some(Transport::Sendmail),
         "folder" => {
             let path = checker.path(raw.folder.as_deref().unwrap_or("mail"));
@@ -425,59 +511,224 @@ fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
             None
         }
     };
-    Some(MailSettings { from: from?, owner: owner?, transport: transport?, give_up_after })
+    let inbound = raw.inbound.as_deref().map(|text| {
+        let plain = |address: &Address| !address.user().contains(['+', '"']);
+        text.parse::<Address>().ok().filter(plain).ok_or_else(|| {
+            format!("mail.inbound: expected a bare address such as \"edgar-watch@example.com\", found \"{text}\"")
+        })
+    });
+    let inbound = inbound.and_then(|inbound| checker.keep(inbound));
+    let routes = raw.route.iter().enumerate();
+    let routes = routes.filter_map(|(index, raw)| check_route(checker, index, raw)).collect();
+    let dkim: Vec<DkimKey> = from.as_ref().map_or_else(Vec::new, |from| {
+        let keys = raw.dkim.iter().enumerate();
+        keys.filter_map(|(index, raw)| check_dkim(checker, index, raw, from.email.domain())).collect()
+    });
+    Some(MailSettings { from: from?, owner: owner?, transport: transport?, give_up_after, inbound, routes, dkim })
 }
 
-fn check_smtp(checker: &mut Checker, raw: &RawSmtp) -> Option<SmtpSettings> {
+/// Keys are read here: a daemon that finds out at its first mail that it cannot sign is of no use.
+fn check_dkim(checker: &mut Checker, index: usize, raw: &RawDkim, from_domain: &str) -> Option<DkimKey> {
+    let key = format!("mail.dkim[{index}]");
+    let Some(selector) = raw.selector.as_deref().filter(|selector| is_plain_name(selector)) else {
+        checker.fault(format!("{key}.selector is missing or no name (example: \"ew2026\")"));
+        return None;
+    };
+    let domain = raw.domain.as_deref().unwrap_or(from_domain);
+    if !is_plain_name(domain) {
+        checker.fault(format!("{key}.domain: expected a domain such as \"example.com\", found \"{domain}\""));
+    }
+    let Some(file) = secret_file(checker, raw.key_file.as_deref(), &format!("dkim-{selector}")) else {
+        checker.fault(format!("{key}.key_file is missing, and the service has no credential dkim-{selector}"));
+        return None;
+    };
+    let pem = std::fs::read(&file).map_err(|error| format!("{key}.key_file: {}: {error}", file.display()));
+    let pem = checker.keep(pem)?;
+    checker.keep(DkimKey::from_pem(domain, selector, &pem, &file).map_err(|fault| format!("{key}.key_file: {fault}")))
+}
+
+fn check_public_url(checker: &mut Checker, text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| {
+        let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none() && is_bare
+    });
+    let url = url.ok_or_else(|| {
+        format!("http.public_url: expected a URL such as \"https://alerts.example.com\", found \"{}\"", mask(text))
+    });
+    checker.keep(url).map(|url| url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn check_http(checker: &mut Checker, raw: &RawHttp) -> Option<HttpSettings> {
+    let Some(listen) = &raw.listen else {
+        if raw.public == Some(true) {
+            checker.fault("http.public is true and http.listen is not set: nothing would be served");
+        }
+        return None;
+    };
+    if raw.public_url.is_none() {
+        checker.fault("http.public_url is missing: links are built from it (example: \"https://alerts.example.com\")");
+    }
+    let listen = listen
+        .parse()
+        .map_err(|_| format!("http.listen: expected an address such as \"127.0.0.1:8080\", found \"{listen}\""));
+    let listen = checker.keep(listen);
+    let mut trusted_proxies = Vec::new();
+    for (index, text) in raw.trusted_proxies.iter().flatten().enumerate() {
+        match text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(network) => trusted_proxies.push(network),
+            Err(_) => checker.fault(format!(
+                "http.trusted_proxies[{index}]: expected an address or a network such as \"127.0.0.1\" or \
+                 \"10.0.0.0/8\", found \"{text}\""
+            )),
+        }
+    }
+    Some(HttpSettings { listen: listen?, is_public: raw.public.unwrap_or_default(), trusted_proxies })
+}
+
+fn check_smtp(checker: &mut Checker, table: &str, raw: &RawSmtp) -> Option<SmtpSettings> {
     let host = raw.host.clone().unwrap_or_else(|| "localhost".to_owned());
     let (tls, default_port) = match raw.tls.as_deref().unwrap_or("none") {
         "none" => (SmtpTls::None, 25),
         "starttls" => (SmtpTls::Starttls, 587),
         "implicit" => (SmtpTls::Implicit, 465),
         other => {
-            checker.fault(format!("mail.smtp.tls: expected none, starttls or implicit, found \"{other}\""));
+            checker.fault(format!("{table}.tls: expected none, starttls or implicit, found \"{other}\""));
             return None;
         }
     };
     let port = raw.port.unwrap_or(default_port);
     let port = u16::try_from(port).ok().filter(|port| *port > 0).or_else(|| {
-        checker.fault(format!("mail.smtp.port: expected 1 to 65535, found {port}"));
+        checker.fault(format!("{table}.port: expected 1 to 65535, found {port}"));
         None
     })?;
-    let login = match (&raw.username, password_file(checker, raw.password_file.as_deref())) {
+    let login = match (&raw.username, secret_file(checker, raw.password_file.as_deref(), "smtp-password")) {
         (Some(username), Some(file)) => Some((username.clone(), file)),
         (Some(_), None) => {
-            checker.fault(
-                "mail.smtp.username is set without a password: set mail.smtp.password_file, or give the service the \
-                 credential smtp-password",
-            );
+            checker.fault(format!(
+                "{table}.username is set without a password: set {table}.password_file, or give the service the \
+                 credential smtp-password"
+            ));
             None
         }
         (None, _) if raw.password_file.is_some() => {
-            checker.fault("mail.smtp.password_file is set without mail.smtp.username");
+            checker.fault(format!("{table}.password_file is set without {table}.username"));
             None
         }
         (None, _) => None,
     };
     if login.is_some() && tls == SmtpTls::None && !is_this_machine(&host) {
         checker.fault(format!(
-            "mail.smtp.tls is \"none\" and a password would go to \"{host}\" in the clear: set starttls or implicit"
+            "{table}.tls is \"none\" and a password would go to \"{host}\" in the clear: set starttls or implicit"
         ));
     }
     let ca_file = raw.ca_file.as_deref().map(|file| checker.path(file));
-    Some(SmtpSettings { host, port, tls, ca_file, login })
+    let connections = raw.connections.unwrap_or(DEFAULT_CONNECTIONS);
+    let connections = usize::try_from(connections).ok().filter(|n| (1..=100).contains(n)).or_else(|| {
+        checker.fault(format!("{table}.connections: expected 1 to 100, found {connections}"));
+        None
+    })?;
+    Some(SmtpSettings { host, port, tls, ca_file, login, connections })
+}
+
+fn check_route(checker: &mut Checker, index: usize, raw: &RawRoute) -> Option<Route> {
+    let table = format!("mail.route[{index}]");
+    let domains: Vec<String> = raw.domains.iter().flatten().map(|domain| domain.to_lowercase()).collect();
+    if domains.is_empty() || domains.iter().any(|domain| domain.contains('@') || domain.trim().is_empty()) {
+        checker.fault(format!("{table}.domains: expected domains such as [\"example.com\", \".example.net\"]"));
+    }
+    if raw.host.is_none() {
+        checker.fault(format!("{table}.host is missing (example: \"relay.example.com\")"));
+    }
+    let smtp = RawSmtp {
+        host: raw.host.clone(),
+        port: raw.port,
+        tls: raw.tls.clone(),
+        ca_file: raw.ca_file.clone(),
+        username: raw.username.clone(),
+        password_file: raw.password_file.clone(),
+        connections: raw.connections,
+    };
+    Some(Route { domains, smtp: check_smtp(checker, &table, &smtp)? })
+}
+
+fn check_webhook(
+    checker: &mut Checker,
+    index: usize,
+    raw: &RawWebhook,
+    groups: &BTreeMap<String, Vec<IssuerKey>>,
+) -> Option<WebhookSettings> {
+    let table = format!("webhook[{index}]");
+    let name = raw.name.clone().unwrap_or_else(|| (index + 1).to_string());
+    if !is_plain_name(&name) {
+        checker.fault(format!("{table}.name: expected letters, digits, - _ and ., found \"{name}\""));
+    }
+    let allow_private = raw.allow_private.unwrap_or_default();
+    let text = match (&raw.url, &raw.url_file) {
+        (Some(url), None) => Some(url.clone()),
+        (None, file) => match secret_file(checker, file.as_deref(), &format!("webhook-{name}-url")) {
+            Some(file) => {
+                let read = std::fs::read_to_string(&file);
+                checker.keep(read.map_err(|error| format!("{table}.url_file: {}: {error}", file.display())))
+            }
+            None => {
+                checker.fault(format!("{table}.url is missing (example: \"https://hooks.example.com/alerts\")"));
+                None
+            }
+        },
+        (Some(_), Some(_)) => {
+            checker.fault(format!("{table}.url and {table}.url_file are both set"));
+            None
+        }
+    };
+    // What is wrong with it is told without repeating it: its path is often a secret.
+    let url = text.and_then(|text| {
+        let url = Url::parse(text.trim())
+            .ok()
+            .filter(|url| url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && allow_private)));
+        checker.keep(url.ok_or_else(|| format!("{table}.url: expected a https URL")))
+    });
+    let secret = secret_file(checker, raw.secret_file.as_deref(), &format!("webhook-{name}-secret")).and_then(|file| {
+        let read = std::fs::read(&file).map_err(|error| format!("{table}.secret_file: {}: {error}", file.display()));
+        checker.keep(read).map(|secret| secret.trim_ascii().to_vec())
+    });
+    let format = match raw.format.as_deref().unwrap_or("json") {
+        "json" => WebhookFormat::Json,
+        "slack" => WebhookFormat::Slack,
+        "discord" => WebhookFormat::Discord,
+        other => {
+            checker.fault(format!("{table}.format: expected json, slack or discord, found \"{other}\""));
+            WebhookFormat::Json
+        }
+    };
+    let written = WrittenSubscription {
+        issuers: raw.issuers.clone(),
+        kinds: raw.kinds.clone(),
+        bases: raw.bases.clone(),
+        exchanges: raw.exchanges.clone(),
+        min_confidence: raw.min_confidence,
+        ..WrittenSubscription::default()
+    };
+    let terms = written.check(groups).map_err(|faults| {
+        checker.faults.extend(faults.into_iter().map(|fault| format!("{table}.{fault}")));
+    });
+    Some(WebhookSettings { name, url: url?, secret, format, allow_private, terms: terms.ok()? })
+}
+
+/// What may stand in ids, and in names of credentials.
+fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The file named, or systemd's credential `smtp-password` (systemd.exec(5), LoadCredential=).
-fn password_file(checker: &Checker, named: Option<&str>) -> Option<PathBuf> {
+/// The file named, or else a credential of systemd's (systemd.exec(5), LoadCredential=).
+fn secret_file(checker: &Checker, named: Option<&str>, credential: &str) -> Option<PathBuf> {
     if let Some(named) = named {
         return Some(checker.path(named));
     }
-    let credential = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join("smtp-password");
+    let credential = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(credential);
     credential.is_file().then_some(credential)
 }
 
@@ -493,13 +744,14 @@ fn check_subscription(
         checker.faults.extend(faults.into_iter().map(|fault| format!("{key}.{fault}")));
     });
     let name = written.name.clone().unwrap_or_else(|| (index + 1).to_string());
-    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
+    if !is_plain_name(&name) {
         checker.fault(format!("{key}.name: expected letters, digits, - _ and ., found \"{name}\""));
     }
     let written = WrittenSubscription { name: None, email: None, ..written.clone() };
     Some(Subscription {
         id: format!("config:{name}"),
         address: email?.email.to_string().to_lowercase(),
+        address_id: 0,
         written,
         terms: terms.ok()?,
     })

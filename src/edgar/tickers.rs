@@ -75,6 +75,29 @@ impl TickerMap {
         crate::suggest::nearest(&wanted, self.by_ticker.keys().map(String::as_str))
     }
 
+    /// Issuers whose name holds every word of `words`, each once with its shortest ticker, by name, `limit` at most.
+    pub fn search(&self, words: &str, limit: usize) -> Vec<(String, Listed)> {
+        let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+        if words.is_empty() {
+            return Vec::new();
+        }
+        let holds_all = |listed: &Listed| {
+            let name = listed.name.to_lowercase();
+            words.iter().all(|word| name.contains(word.as_str()))
+        };
+        let mut found: HashMap<Cik, (String, Listed)> = HashMap::new();
+        for (ticker, listed) in self.by_ticker.iter().filter(|(_, listed)| holds_all(listed)) {
+            let best = found.entry(listed.cik).or_insert_with(|| (ticker.clone(), listed.clone()));
+            if (ticker.len(), ticker) < (best.0.len(), &best.0) {
+                best.0.clone_from(ticker);
+            }
+        }
+        let mut found: Vec<(String, Listed)> = found.into_values().collect();
+        found.sort_by(|(_, one), (_, other)| one.name.cmp(&other.name));
+        found.truncate(limit);
+        found
+    }
+
     /// How many tickers it holds.
     pub fn len(&self) -> usize {
         self.by_ticker.len()

@@ -3,16 +3,9 @@
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
-use lettre::message::{Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::{Attachment, Mailbox, Message, MessageBuilder, MultiPart, SinglePart};
 
-/// The thread that a mail belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Thread {
-    /// That of its filing, without angle brackets.
-    pub thread_id: String,
-    /// That of the filing that first told of the letter, where that is another one.
-    pub letter_thread_id: Option<String>,
-}
+use crate::links::Unsubscribe;
 
 /// What every mail has.
 #[derive(Debug, Clone)]
@@ -29,36 +22,56 @@ pub struct Basics<'a> {
     pub date: DateTime<Utc>,
 }
 
+/// What a mail to subscribers has besides.
+#[derive(Debug, Clone, Default)]
+pub struct ListMail<'a> {
+    /// Headers of its own.
+    pub headers: Vec<(&'static str, String)>,
+    /// What it answers to, without angle brackets: mails that name the same stand together. No mail bears that name.
+    pub thread: Option<&'a str>,
+    /// How its recipient stops the mail.
+    pub unsubscribe: Option<&'a Unsubscribe>,
+    /// The text part.
+    pub text: String,
+    /// The same in HTML.
+    pub html: String,
+    /// Dates (RFC 5545).
+    pub calendar: Option<String>,
+}
+
 /// A mail to subscribers: text and HTML, one recipient, headers of its own.
 ///
 /// # Errors
 /// When the recipient is no address.
-pub fn build_list_mail(
-    basics: &Basics<'_>,
-    headers: &[(&'static str, String)],
-    thread: Option<&Thread>,
-    text: String,
-    html: String,
-) -> anyhow::Result<Vec<u8>> {
+pub fn build_list_mail(basics: &Basics<'_>, mail: ListMail<'_>) -> anyhow::Result<Vec<u8>> {
     let alternative = MultiPart::alternative()
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text))
-        .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(html));
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_PLAIN).body(mail.text))
+        .singlepart(SinglePart::builder().header(ContentType::TEXT_HTML).body(mail.html));
+    let parts = match mail.calendar {
+        Some(calendar) => {
+            let kind = ContentType::parse("text/calendar; charset=utf-8; method=PUBLISH")?;
+            let dates = Attachment::new("dates.ics".to_owned()).body(calendar, kind);
+            MultiPart::mixed().multipart(alternative).singlepart(dates)
+        }
+        None => alternative,
+    };
     let mut message = start(basics)?;
-    if let Some(Thread { thread_id, letter_thread_id }) = thread {
-        let thread = format!("<{thread_id}>");
-        // Oldest first, as RFC 5322 has it.
-        let references = match letter_thread_id {
-            Some(letter) => format!("<{letter}> {thread}"),
-            None => thread.clone(),
-        };
-        message = message.in_reply_to(thread).references(references);
+    if let Some(thread) = mail.thread {
+        let thread = format!("<{thread}>");
+        message = message.in_reply_to(thread.clone()).references(thread);
     }
-    let mut message = message.multipart(alternative)?;
+    let mut message = message.multipart(parts)?;
     // The list is named after the sender's domain, as RFC 2919 has it.
     let list_id = format!("EDGAR Watch alerts <edgar-watch.{}>", basics.from.email.domain());
     add_header(&mut message, "List-Id", list_id);
-    for (name, value) in headers {
-        add_header(&mut message, name, value.clone());
+    if let Some(unsubscribe) = mail.unsubscribe {
+        add_header(&mut message, "List-Unsubscribe", unsubscribe.header());
+        if unsubscribe.is_one_click() {
+            add_header(&mut message, "List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned());
+        }
+    }
+    for (name, value) in mail.headers {
+        add_header(&mut message, name, value);
     }
     finish(message)
 }

@@ -1,14 +1,18 @@
 //! How mail leaves: one interface over SMTP, the system's sendmail and a folder. Nothing else speaks SMTP.
 
+mod dkim;
 mod folder;
 mod message;
 mod sendmail;
 mod smtp;
+mod walk;
 
-use crate::config::{MailSettings, Transport};
+use crate::config::{MailSettings, SmtpSettings, Transport};
 
-pub use message::{Basics, Thread, build_list_mail, build_plain};
+pub use dkim::{DkimKey, sign};
+pub use message::{Basics, ListMail, build_list_mail, build_plain};
 pub use smtp::{SmtpTimeouts, SmtpTransport};
+pub use walk::walk;
 
 /// One mail for one recipient.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +40,9 @@ pub enum DeliveryError {
     /// This mail is refused for good.
     #[error("{0}")]
     Permanent(String),
+    /// The address takes no mail.
+    #[error("{0}")]
+    BadAddress(String),
 }
 
 /// The configured way out, with whatever connection it keeps open.
@@ -56,10 +63,18 @@ impl Mailer {
     /// When a password or CA file cannot be read.
     pub fn new(settings: &MailSettings) -> anyhow::Result<Self> {
         Ok(match &settings.transport {
-            Transport::Smtp(smtp) => Self::Smtp(Box::new(SmtpTransport::new(smtp, SmtpTimeouts::default())?)),
+            Transport::Smtp(smtp) => Self::for_relay(smtp)?,
             Transport::Sendmail => Self::Sendmail,
             Transport::Folder(folder) => Self::Folder(folder.path.clone()),
         })
+    }
+
+    /// The way to one relay.
+    ///
+    /// # Errors
+    /// When a password or CA file cannot be read.
+    pub fn for_relay(smtp: &SmtpSettings) -> anyhow::Result<Self> {
+        Ok(Self::Smtp(Box::new(SmtpTransport::new(smtp, SmtpTimeouts::default())?)))
     }
 
     /// Hands one mail over and returns the other side's last words.

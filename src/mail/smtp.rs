@@ -13,25 +13,31 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
 
+use tokio::net::TcpStream;
+
 use super::{DeliveryError, Envelope};
 use crate::config::{SmtpSettings, SmtpTls};
 use crate::fail_points::{self, Moment};
+use crate::inbound::is_about_the_address;
 
 /// Time limits of the steps of a transaction.
 #[derive(Debug, Clone, Copy)]
 pub struct SmtpTimeouts {
     /// Until connected.
     pub connect: Duration,
-    /// For greeting, EHLO, STARTTLS, AUTH, MAIL, RCPT and DATA.
+    /// For greeting, EHLO, STARTTLS, AUTH, MAIL and RCPT.
     pub command: Duration,
+    /// For DATA.
+    pub data_start: Duration,
     /// From the first byte of the mail to the answer to the final dot.
     pub data: Duration,
 }
 
 impl Default for SmtpTimeouts {
-    /// RFC 5321 4.5.3.2: five minutes for commands, ten for the answer to the final dot.
+    /// RFC 5321 4.5.3.2: five minutes for commands, two for DATA, ten for the answer to the final dot.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(30), command: Duration::from_secs(300), data: Duration::from_secs(600) }
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        Self { connect: Duration::from_secs(30), command: minutes(5), data_start: minutes(2), data: minutes(10) }
     }
 }
 
@@ -120,15 +126,28 @@ impl SmtpTransport {
     async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
         let SmtpSettings { host, port, .. } = &self.settings;
         let hello = ClientId::default();
+        let address = (host.as_str(), *port);
         let implicit = self.tls.clone().filter(|_| self.settings.tls == SmtpTls::Implicit);
-        let open = AsyncSmtpConnection::connect_tokio1(
-            (host.as_str(), *port),
-            Some(self.timeouts.connect),
-            &hello,
-            implicit,
-            None,
-        );
-        let mut connection = limit(self.timeouts.command, open).await.map_err(|fault| self.unreachable(&fault))?;
+        let opened = if implicit.is_some() {
+            // lettre starts TLS on connections of its own alone.
+            let connect = Some(self.timeouts.connect);
+            let open = AsyncSmtpConnection::connect_tokio1(address, connect, &hello, implicit, None);
+            limit(self.timeouts.command, open).await
+        } else {
+            // lettre leaves Nagle's algorithm on, which holds every command up until the answer before it is acknowledged.
+            let stream = match tokio::time::timeout(self.timeouts.connect, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return Err(self.unreachable(&Fault::Broken(error.to_string()))),
+                Err(_) => {
+                    let limit = self.timeouts.connect.as_secs_f32();
+                    return Err(self.unreachable(&Fault::Broken(format!("no connection in {limit} s"))));
+                }
+            };
+            // A socket that cannot be told so works all the same.
+            let _ = stream.set_nodelay(true);
+            limit(self.timeouts.command, AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello)).await
+        };
+        let mut connection = opened.map_err(|fault| self.unreachable(&fault))?;
         fail_points::pass(Moment::After, "greeting and EHLO");
         if let (SmtpTls::Starttls, Some(tls)) = (self.settings.tls, self.tls.clone()) {
             limit(self.timeouts.command, connection.starttls(tls, &hello))
@@ -164,10 +183,15 @@ impl SmtpTransport {
             Err(fault) => return Err(self.judged(fault, &mut connection).await),
         }
         if let Err(fault) = limit(command, connection.command(Rcpt::new(to, Vec::new()))).await {
-            return Err(self.judged(fault, &mut connection).await);
+            let is_bad =
+                matches!(&fault, Fault::Answered { code, text } if *code >= 500 && is_about_the_address(*code, text));
+            return Err(match self.judged(fault, &mut connection).await {
+                DeliveryError::Permanent(words) if is_bad => DeliveryError::BadAddress(words),
+                other => other,
+            });
         }
         fail_points::pass(Moment::After, "the answer to RCPT");
-        if let Err(fault) = limit(command, connection.command(Data)).await {
+        if let Err(fault) = limit(self.timeouts.data_start, connection.command(Data)).await {
             return Err(self.judged(fault, &mut connection).await);
         }
         fail_points::pass(Moment::After, "the answer to DATA");

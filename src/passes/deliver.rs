@@ -8,10 +8,12 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
+use super::compose::Outlook;
+use super::ways::{Lane, Ways};
 use super::{PassError, Watcher, notified};
 use crate::alert::owner_message_id;
 use crate::edgar::eastern::print_eastern;
-use crate::mail::{Basics, DeliveryError, Envelope, Mailer, build_plain};
+use crate::mail::{Basics, DeliveryError, Envelope, build_plain, sign};
 use crate::outbox::next_try;
 use crate::store::{DueMessage, OnceMail, StoreError};
 
@@ -28,23 +30,21 @@ pub struct DeliverSummary {
     pub unreachable: Option<String>,
 }
 
-/// Mails under way at a time, each on a connection of its own and none to the same recipient: one that is slow holds up
-/// those to its recipient and nobody else.
-const LANES: usize = 4;
-/// The first mail of a pass goes alone, to show whether the way out is open, for so long.
+/// The first message to a way out goes alone, to show whether it is open, for so long.
 const FIRST_ALONE: Duration = Duration::from_secs(5);
 /// Messages taken from the outbox at a time.
 const BATCH: usize = 100;
 /// Until when the last attempt of a message counts as under way.
 const LAST_ATTEMPT: TimeDelta = TimeDelta::minutes(1);
 
-/// How long a way out that was found closed is not tried again.
-const CLOSED_FOR: TimeDelta = TimeDelta::seconds(5);
-
 /// What became of one message.
 enum Outcome {
     Sent,
-    Postponed { closed: Option<Closed> },
+    /// Somebody dropped it meanwhile.
+    Gone,
+    Postponed {
+        closed: Option<Closed>,
+    },
     SetAside,
 }
 
@@ -63,49 +63,47 @@ impl Watcher {
     /// set aside and holds up no other.
     pub async fn deliver_pass(&self, wake: Option<&Notify>) -> Result<DeliverSummary, PassError> {
         let mut summary = DeliverSummary::default();
+        self.begin_empty_digests().await?;
         if self.store.due_messages(self.clock.now(), 1).await?.is_empty() {
             return Ok(summary);
         }
-        let new_lane = || Mailer::new(&self.settings.mail).map_err(|error| PassError::Config(format!("{error:#}")));
-        let mut idle = vec![new_lane()?];
+        let mut ways = Ways::new(&self.settings);
         let mut waiting: VecDeque<DueMessage> = VecDeque::new();
         let mut under_way: HashSet<String> = HashSet::new();
+        let outlook = Outlook::default();
         let mut in_work = FuturesUnordered::new();
         let mut may_be_more = true;
-        let mut closed_until = None;
-        let mut n_lanes = 1;
         let mut failure: Option<PassError> = None;
         // A limit on the network, so it runs on the network's clock.
         let alone = tokio::time::sleep(FIRST_ALONE);
         tokio::pin!(alone);
+        let mut is_first = true;
         loop {
             // When the store fails, what is under way is brought to its end: the relay may be taking it.
-            let mut has_room = failure.is_none() && !self.is_stopping() && in_work.len() < n_lanes;
-            let next = waiting.iter().position(|message| !under_way.contains(&message.recipient));
-            if let Some(message) = next.filter(|_| has_room).and_then(|next| waiting.remove(next)) {
-                // The one used last may have a connection open.
-                match idle.pop().map_or_else(new_lane, Ok) {
-                    Ok(lane) => {
-                        let is_closed = closed_until.is_some_and(|until| self.clock.now() < until);
-                        let closed = summary.unreachable.clone().filter(|_| is_closed);
+            let is_open = failure.is_none() && !self.is_stopping();
+            let may_leave = |message: &DueMessage| {
+                is_open && !under_way.contains(&message.recipient) && ways.has_room(&message.recipient)
+            };
+            if let Some(message) = waiting.iter().position(may_leave).and_then(|next| waiting.remove(next)) {
+                match ways.take(&message.recipient, self.clock.now()) {
+                    Ok((lane, closed, n_sent_before)) => {
                         under_way.insert(message.recipient.clone());
-                        in_work.push(self.deliver_on(lane, message, closed, summary.n_sent));
+                        in_work.push(self.deliver_on(lane, message, &outlook, closed, n_sent_before));
                     }
                     Err(error) => failure = Some(error),
                 }
                 continue;
             }
-            has_room &= may_be_more;
-            if in_work.is_empty() && !has_room {
+            let looks_for_more = is_open && may_be_more && ways.may_have_room();
+            if in_work.is_empty() && !looks_for_more {
                 break;
             }
             // As in reading: work that waits for the store must go on while the outbox is looked at.
             let (lane, recipient, n_sent_before, outcome) = tokio::select! {
                 Some(done) = in_work.next(), if !in_work.is_empty() => done,
-                due = self.due_to_others(&under_way), if has_room => {
+                due = self.due_to_others(&under_way, &waiting), if looks_for_more => {
                     may_be_more = false;
                     match due {
-                        // All that waited here are to recipients under way, so none of them is among these.
                         Ok(due) => waiting.extend(due),
                         Err(error) => failure = Some(error.into()),
                     }
@@ -115,13 +113,13 @@ impl Watcher {
                     may_be_more = true;
                     continue;
                 }
-                () = &mut alone, if n_lanes == 1 && !in_work.is_empty() => {
-                    n_lanes = LANES;
-                    may_be_more = true;
+                () = &mut alone, if is_first && !in_work.is_empty() => {
+                    is_first = false;
+                    may_be_more |= ways.open_all();
                     continue;
                 }
             };
-            idle.push(lane);
+            ways.give_back(&recipient, lane);
             under_way.remove(&recipient);
             may_be_more = true;
             match outcome {
@@ -130,33 +128,37 @@ impl Watcher {
                 }
                 Ok(Outcome::Sent) => {
                     summary.n_sent += 1;
-                    n_lanes = LANES;
+                    ways.note_sent(&recipient);
                 }
                 Ok(Outcome::SetAside) => summary.n_set_aside += 1,
+                Ok(Outcome::Gone) => {}
                 Ok(Outcome::Postponed { closed }) => {
                     summary.n_postponed += 1;
-                    // A mail that fell into silence while others were taken says nothing of the way out.
-                    if let Some(closed) = closed.filter(|closed| closed.at_once || summary.n_sent == n_sent_before) {
-                        closed_until = Some(self.clock.now() + CLOSED_FOR);
-                        summary.unreachable.get_or_insert(closed.reason);
+                    if let Some(Closed { reason, at_once }) = closed
+                        && ways.note_closed(&recipient, &reason, at_once, n_sent_before, self.clock.now())
+                    {
+                        summary.unreachable.get_or_insert(reason);
                     }
                 }
             }
         }
-        for mut lane in idle {
-            lane.close().await;
-        }
+        ways.close().await;
         failure.map_or(Ok(summary), Err)
     }
 
-    /// The messages that are due, less those to recipients whom one is under way to.
-    async fn due_to_others(&self, under_way: &HashSet<String>) -> anyhow::Result<Vec<DueMessage>> {
+    /// The messages that are due, less those that wait here already and those to recipients whom one is under way to.
+    async fn due_to_others(
+        &self,
+        under_way: &HashSet<String>,
+        waiting: &VecDeque<DueMessage>,
+    ) -> anyhow::Result<Vec<DueMessage>> {
+        let known: HashSet<i64> = waiting.iter().map(|message| message.id).collect();
         let mut limit = BATCH;
         loop {
             let due = self.store.due_messages(self.clock.now(), limit).await?;
             let is_all = due.len() < limit;
-            let others: Vec<DueMessage> =
-                due.into_iter().filter(|message| !under_way.contains(&message.recipient)).collect();
+            let is_new = |message: &DueMessage| !under_way.contains(&message.recipient) && !known.contains(&message.id);
+            let others: Vec<DueMessage> = due.into_iter().filter(is_new).collect();
             if is_all || !others.is_empty() {
                 return Ok(others);
             }
@@ -166,24 +168,27 @@ impl Watcher {
 
     async fn deliver_on(
         &self,
-        mut lane: Mailer,
+        mut lane: Lane,
         message: DueMessage,
+        outlook: &Outlook,
         closed: Option<String>,
         n_sent_before: usize,
-    ) -> (Mailer, String, usize, anyhow::Result<Outcome>) {
-        let outcome = self.deliver_message(&mut lane, &message, closed).await;
+    ) -> (Lane, String, usize, anyhow::Result<Outcome>) {
+        let outcome = self.deliver_message(&mut lane, &message, outlook, closed).await;
         (lane, message.recipient, n_sent_before, outcome)
     }
 
     async fn deliver_message(
         &self,
-        mailer: &mut Mailer,
+        lane: &mut Lane,
         message: &DueMessage,
+        outlook: &Outlook,
         closed: Option<String>,
     ) -> anyhow::Result<Outcome> {
         let (id, attempt) = (message.id, message.attempts + 1);
-        let bytes = match self.frozen_bytes(message).await {
-            Ok(bytes) => bytes,
+        let bytes = match self.frozen_bytes(message, outlook).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Outcome::Gone),
             // One message that cannot be written must not keep the others from leaving.
             Err(error) if error.is::<StoreError>() => return Err(error),
             Err(error) => {
@@ -194,26 +199,33 @@ impl Watcher {
         let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
         let begins_at = self.clock.now();
         let next = next_try(message.attempts, message.created_at, begins_at, give_up_after, fastrand::u64(..));
-        self.store.begin_attempt(id, next.unwrap_or(begins_at + LAST_ATTEMPT)).await?;
-        let from = self.settings.mail.from.email.to_string();
+        if !self.store.begin_attempt(id, next.unwrap_or(begins_at + LAST_ATTEMPT)).await? {
+            return Ok(Outcome::Gone);
+        }
+        let from = self.links().return_address(id);
+        let from = from.as_ref().unwrap_or(&self.settings.mail.from.email).to_string();
         let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id };
         let is_asked = closed.is_none();
         let sent = match closed {
             // The way out is closed: asking once per pass is enough.
             Some(reason) => Err(DeliveryError::Unreachable(reason)),
-            None => mailer.send(envelope, &bytes).await,
+            None => lane.send(envelope, &bytes, begins_at).await,
         };
         let error = match sent {
             Ok(reply) => {
                 self.store.record_sent(id, &reply, self.clock.now()).await?;
+                let reply = masked(&reply, &message.recipient);
                 tracing::info!(outbox_id = id, attempt, "outbox {id}: {} sent: {reply}", message.message_id);
                 return Ok(Outcome::Sent);
             }
             Err(error) => error,
         };
         let reason = error.to_string();
-        if let DeliveryError::Permanent(_) = error {
+        if let DeliveryError::Permanent(_) | DeliveryError::BadAddress(_) = error {
             self.set_aside(message, &reason).await?;
+            if let DeliveryError::BadAddress(_) = error {
+                self.store.record_bounce(id, true, &reason, self.clock.now()).await?;
+            }
             return Ok(Outcome::SetAside);
         }
         let Some(next_try_at) = next else {
@@ -222,7 +234,8 @@ impl Watcher {
         };
         self.store.postpone_message(id, &reason, next_try_at).await?;
         let at = next_try_at.format("%H:%M:%SZ");
-        tracing::warn!(outbox_id = id, attempt, "outbox {id}: {reason}: attempt {attempt}, next {at}");
+        let words = masked(&reason, &message.recipient);
+        tracing::warn!(outbox_id = id, attempt, "outbox {id}: {words}: attempt {attempt}, next {at}");
         let closed = match error {
             // What was not asked tells nothing new.
             _ if !is_asked => None,
@@ -245,6 +258,7 @@ impl Watcher {
         // A mail to the owner that is refused is not worth another.
         let tell = Some(&mail).filter(|mail| mail.recipient != message.recipient);
         self.store.set_aside_message(id, reason, tell, now).await?;
+        let reason = masked(reason, &message.recipient);
         tracing::error!(outbox_id = id, "outbox {id}: {reason}: set aside, see status");
         Ok(())
     }
@@ -265,7 +279,7 @@ impl Watcher {
         let message_id = owner_message_id(matter, now, &recipient);
         let subject = format!("[edgar-watch] {what}");
         let basics = Basics { from: &mail.from, to: &recipient, subject: &subject, message_id: &message_id, date: now };
-        let bytes = build_plain(&basics, text.to_owned())?;
+        let bytes = sign(&build_plain(&basics, text.to_owned())?, &mail.dkim, now)?;
         Ok(OnceMail { fact: owner_key(matter), message_id, recipient, subject, bytes })
     }
 
@@ -284,6 +298,11 @@ impl Watcher {
         self.tell_owner(&over, &format!("well again: {what}"), &text).await?;
         self.store.write_facts(&[], &[&owner_key(matter), &owner_key(&over)], self.clock.now()).await
     }
+}
+
+/// The other side's words without the recipient: logs are kept longer than an address may ask for.
+fn masked(words: &str, recipient: &str) -> String {
+    words.replace(recipient, "<recipient>")
 }
 
 /// The matter of a message that was set aside; settled when a person tries it again.

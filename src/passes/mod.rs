@@ -4,6 +4,7 @@
 
 mod backfill;
 mod compose;
+mod consent;
 mod consequences;
 mod cycle;
 mod deliver;
@@ -15,10 +16,13 @@ mod self_watch;
 mod subscriptions;
 mod upkeep;
 mod watchlist;
+mod ways;
 
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, OnceCell};
 
 use crate::clock::SharedClock;
@@ -26,11 +30,16 @@ use crate::config::Settings;
 use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure, Limits};
 use crate::edgar::pace::{Priority, RequestBudget};
 use crate::heartbeat::Heartbeat;
+use crate::links::Links;
 use crate::store::{Queue, Store};
+use crate::tokens::Keys;
+use crate::web::{Site, Wishes};
+use subscriptions::SubscriptionBook;
 
 pub use backfill::{BackfillSummary, days_in};
-pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 pub use compose::{Recipient, write_notice};
+pub use consent::{confirmation_mail, preferences_mail};
+pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 pub use deliver::{DeliverSummary, set_aside_fact};
 pub use ledger::LedgerSummary;
 pub use poll::{FEED_GAPS, PollSummary};
@@ -38,6 +47,7 @@ pub use read::ReadSummary;
 pub use reread::{Reread, describe_news};
 pub use self_watch::Matter;
 pub use watchlist::{Watchlist, describe_unknown};
+pub use ways::relay_for;
 
 /// What the passes share.
 pub struct Watcher {
@@ -55,10 +65,14 @@ pub struct Watcher {
     /// has seen.
     readers: rayon::ThreadPool,
     heartbeat: Option<Heartbeat>,
+    /// What links are signed with.
+    keys: Keys,
     /// Whether the configuration's subscriptions are in the store.
     subscriptions_taken: OnceCell<()>,
-    /// All in effect or paused, as read after so many changes.
-    subscriptions: Mutex<Option<(i64, Arc<Vec<subscriptions::Paused>>)>>,
+    /// As they were read last.
+    subscriptions: Mutex<Option<Arc<SubscriptionBook>>>,
+    /// Digests that are in the outbox already though they may have nothing to tell: to whom, and for when.
+    digests_begun: Mutex<BTreeSet<(String, DateTime<Utc>)>>,
     stopping: AtomicBool,
 }
 
@@ -122,6 +136,7 @@ impl Watcher {
             // One filing's panic is that filing's failure.
             .panic_handler(|_| {})
             .build()?;
+        let keys = store.token_keys()?;
         let stopping = AtomicBool::new(false);
         Ok(Self {
             settings,
@@ -131,8 +146,10 @@ impl Watcher {
             queue: Queue::Live,
             readers,
             heartbeat,
+            keys,
             subscriptions_taken: OnceCell::new(),
             subscriptions: Mutex::new(None),
+            digests_begun: Mutex::new(BTreeSet::new()),
             stopping,
         })
     }
@@ -155,6 +172,21 @@ impl Watcher {
         }
     }
 
+    /// The addresses that lead back here.
+    pub fn links(&self) -> Links<'_> {
+        links_of(&self.settings, &self.keys)
+    }
+
+    /// The pages over the same store, and what is asked for on them.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn site(&self) -> anyhow::Result<(Arc<Site>, Wishes)> {
+        let Self { settings, store, keys, clock, .. } = self;
+        let client = client_for(settings, Arc::new(store.clone()), Priority::Live, clock.clone())?;
+        Ok(Site::new(settings.clone(), store.clone(), keys.clone(), clock.clone(), client))
+    }
+
     /// Whether it was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
@@ -172,6 +204,16 @@ pub fn client_for(
     clock: SharedClock,
 ) -> anyhow::Result<EdgarClient> {
     EdgarClient::new(client_settings(settings, priority), budget, clock)
+}
+
+/// The addresses that lead back, as a configuration has them.
+pub fn links_of<'a>(settings: &'a Settings, keys: &'a Keys) -> Links<'a> {
+    Links {
+        public_url: settings.public_url.as_deref(),
+        inbound: settings.mail.inbound.as_ref().unwrap_or(&settings.mail.from.email),
+        takes_details: settings.mail.inbound.is_some(),
+        keys,
+    }
 }
 
 /// What a client is told of a configuration.

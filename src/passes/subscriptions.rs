@@ -1,11 +1,40 @@
 //! Whose wishes the passes follow: subscriptions of the configuration and of people, as the store has them.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
+
+use chrono::{DateTime, Utc};
 
 use super::Watcher;
 use crate::calendar::wall_to_utc;
 use crate::store::{NewSubscription, SubscriptionState, Which};
 use crate::subscription::{Origin, Subscription};
+
+/// The subscriptions whose addresses may be written to, paused ones included, as they were after so many changes.
+#[derive(Debug)]
+pub(super) struct SubscriptionBook {
+    n_changes: i64,
+    /// Each with the instant until which it is paused.
+    entries: Vec<(Option<DateTime<Utc>>, Subscription)>,
+    by_address: HashMap<String, Vec<usize>>,
+}
+
+impl SubscriptionBook {
+    /// Those in effect at an instant.
+    pub(super) fn live(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Subscription> {
+        self.entries.iter().filter(move |entry| is_live(entry, now)).map(|(_, subscription)| subscription)
+    }
+
+    /// Those of an address, paused ones included.
+    pub(super) fn of(&self, address: &str) -> impl Iterator<Item = &Subscription> {
+        let places = self.by_address.get(address).map_or(&[][..], Vec::as_slice);
+        places.iter().map(|place| &self.entries[*place].1)
+    }
+}
+
+fn is_live((paused_until, _): &(Option<DateTime<Utc>>, Subscription), now: DateTime<Utc>) -> bool {
+    paused_until.is_none_or(|until| until <= now)
+}
 
 impl Watcher {
     /// Takes the subscriptions of the configuration into the store.
@@ -21,7 +50,7 @@ impl Watcher {
                 id: subscription.id.clone(),
                 origin: Origin::Config,
                 address: subscription.address.clone(),
-                erased_as: Vec::new(),
+                erased_as: self.keys.erased(&subscription.address),
                 state: SubscriptionState::Active,
                 written: subscription.written.clone(),
             })
@@ -32,28 +61,22 @@ impl Watcher {
         Ok(())
     }
 
-    /// The subscriptions that are in effect now.
-    pub(super) async fn live_subscriptions(&self) -> anyhow::Result<Vec<Subscription>> {
+    /// The subscriptions as they stand; read again when they have changed.
+    pub(super) async fn subscriptions(&self) -> anyhow::Result<Arc<SubscriptionBook>> {
         self.subscriptions_taken.get_or_try_init(|| self.take_subscriptions()).await?;
         let n_changes = self.store.subscription_changes().await?;
         let known = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let all = match known.filter(|(n, _)| *n == n_changes) {
-            Some((_, all)) => all,
-            None => {
-                let all = Arc::new(self.read_subscriptions().await?);
-                // A list of what was read is whole whoever panicked.
-                let mut known = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-                *known = Some((n_changes, all.clone()));
-                all
-            }
-        };
-        let now = self.clock.now();
-        Ok(all.iter().filter(|(paused_until, _)| paused_until.is_none_or(|until| until <= now)).map(|(_, s)| s.clone()).collect())
+        if let Some(book) = known.filter(|book| book.n_changes == n_changes) {
+            return Ok(book);
+        }
+        let book = Arc::new(self.read_subscriptions(n_changes).await?);
+        // A book that was read is whole whoever panicked.
+        *self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner) = Some(book.clone());
+        Ok(book)
     }
 
-    /// Each with the instant until which it is paused.
-    async fn read_subscriptions(&self) -> anyhow::Result<Vec<Paused>> {
-        let mut read = Vec::new();
+    async fn read_subscriptions(&self, n_changes: i64) -> anyhow::Result<SubscriptionBook> {
+        let mut book = SubscriptionBook { n_changes, entries: Vec::new(), by_address: HashMap::new() };
         for row in self.store.subscriptions(Which::Live).await? {
             // One that another version wrote must not silence the others.
             let terms = match row.written.check_again(&self.settings.groups) {
@@ -65,12 +88,11 @@ impl Watcher {
             };
             let by_terms = terms.paused_until.map(|day| wall_to_utc(day.into(), terms.schedule.zone));
             let paused_until = row.paused_until.max(by_terms);
-            let subscription = Subscription { id: row.id, address: row.address, written: row.written, terms };
-            read.push((paused_until, subscription));
+            book.by_address.entry(row.address.clone()).or_default().push(book.entries.len());
+            let (address, address_id) = (row.address, row.address_id);
+            let subscription = Subscription { id: row.id, address, address_id, written: row.written, terms };
+            book.entries.push((paused_until, subscription));
         }
-        Ok(read)
+        Ok(book)
     }
 }
-
-/// A subscription and the instant until which it is paused.
-pub(super) type Paused = (Option<chrono::DateTime<chrono::Utc>>, Subscription);

@@ -14,9 +14,11 @@ const FILERS_KEPT: Days = Days::new(400);
 /// Tickers of issuers that are not on the watchlist by ticker are asked for again after a day.
 const TICKERS_KEPT: TimeDelta = TimeDelta::days(2);
 const TICKERS: &str = "ticker_of:";
-/// What the owner was told of one filing or one mail.
+/// What the owner was told of one filing or one mail, and that an address was asked something.
 const TOLD_KEPT: TimeDelta = TimeDelta::days(400);
-const TOLD: [&str; 2] = ["told_owner:parked:", "told_owner:set_aside:"];
+const TOLD: [&str; 4] = ["told_owner:parked:", "told_owner:set_aside:", "confirm:", "preferences:"];
+/// A link to confirm is good for three days.
+const UNCONFIRMED_KEPT: TimeDelta = TimeDelta::days(7);
 
 /// The fact that remembers which version of the reading has had its try at what was given up.
 const TRIED_BY: &str = "parked_tried_by";
@@ -58,6 +60,7 @@ impl Watcher {
         for told in TOLD {
             n_rows += self.store.prune_facts(told, now - TOLD_KEPT).await?;
         }
+        n_rows += self.store.forget_unconfirmed(now - UNCONFIRMED_KEPT).await?;
         if n_rows > 0 {
             tracing::info!("{n_rows} old rows let go of");
         }

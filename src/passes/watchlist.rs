@@ -12,6 +12,7 @@ use crate::edgar::ids::Cik;
 use crate::edgar::tickers::TickerMap;
 use crate::store::PinnedTicker;
 use crate::subscription::{IssuerKey, ResolvedSubscription, Subscription};
+use crate::webhook::WEBHOOK;
 
 /// The watchlist by number.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +51,8 @@ const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
 const TICKER_PATIENCE: Duration = Duration::from_secs(5);
 /// How soon a map that could not be had is asked for again, when nothing waits for it.
 const MAP_RETRY_INTERVAL: TimeDelta = TimeDelta::hours(1);
+/// The same when a subscriber waits for it.
+const MAP_ASKED_INTERVAL: TimeDelta = TimeDelta::minutes(1);
 /// The facts that remember the last comparison, and the last try.
 const MAP_CHECKED: &str = "ticker_map";
 const MAP_TRIED: &str = "ticker_map_tried";
@@ -58,10 +61,13 @@ impl Watcher {
     /// Resolves the watchlist, asking EDGAR for its ticker map when a ticker is new or a day has passed.
     ///
     /// # Errors
-    /// When a ticker was never resolved and the map cannot be had: going on would pass its filings by.
+    /// When a configured ticker was never resolved and the map cannot be had: going on would pass its filings by.
     pub async fn resolve_watchlist(&self) -> Result<Watchlist, PassError> {
-        let subscriptions = self.live_subscriptions().await?;
-        let wanted = named_tickers(&self.settings, &subscriptions);
+        let book = self.subscriptions().await?;
+        let subscriptions: Vec<&Subscription> = book.live(self.clock.now()).collect();
+        let configured = configured_tickers(&self.settings);
+        let mut wanted = subscribed_tickers(&self.settings, &subscriptions);
+        wanted.extend(configured.iter().cloned());
         let mut pinned = self.store.pinned_tickers().await?;
         let mut unknown = Vec::new();
         if !wanted.is_empty() {
@@ -69,16 +75,21 @@ impl Watcher {
             let is_old = |at: DateTime<Utc>, limit: TimeDelta| at > now || now - at >= limit;
             let checked = self.store.fact(MAP_CHECKED).await?;
             let tried_at = self.store.fact(MAP_TRIED).await?.map(|(_, at)| at);
-            let mut never_looked_up = false;
+            let (mut never_looked_up, mut is_asked_for) = (false, false);
             for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
-                never_looked_up |= self.store.fact(&unknown_key(ticker)).await?.is_none();
+                let is_new = self.store.fact(&unknown_key(ticker)).await?.is_none();
+                never_looked_up |= is_new && configured.contains(ticker);
+                is_asked_for |= is_new;
             }
-            let is_stale = checked.as_ref().is_none_or(|(_, at)| is_old(*at, MAP_CHECK_INTERVAL))
-                && tried_at.is_none_or(|at| is_old(at, MAP_RETRY_INTERVAL));
-            if never_looked_up || is_stale {
+            let is_tried = |limit| tried_at.is_some_and(|at| !is_old(at, limit));
+            let is_stale =
+                checked.as_ref().is_none_or(|(_, at)| is_old(*at, MAP_CHECK_INTERVAL)) && !is_tried(MAP_RETRY_INTERVAL);
+            // What a subscriber names must not keep the feed of all others waiting.
+            let is_due = is_stale || (is_asked_for && !is_tried(MAP_ASKED_INTERVAL));
+            if never_looked_up || is_due {
                 self.store.set_fact(MAP_TRIED, "", now).await?;
                 // The fact's value is the date of the map that was compared last.
-                let as_of = checked.map(|(as_of, _)| as_of).filter(|as_of| !never_looked_up && !as_of.is_empty());
+                let as_of = checked.map(|(as_of, _)| as_of).filter(|as_of| !is_asked_for && !as_of.is_empty());
                 match self.client.changed_ticker_map(as_of.as_deref()).await {
                     Ok(Some((map, date))) => {
                         self.compare_tickers(&map, &wanted, &pinned).await?;
@@ -101,7 +112,8 @@ impl Watcher {
 
     /// The watchlist as far as it is resolved: nothing is asked of EDGAR.
     pub(super) async fn known_watchlist(&self) -> anyhow::Result<Watchlist> {
-        let subscriptions = self.live_subscriptions().await?;
+        let book = self.subscriptions().await?;
+        let subscriptions: Vec<&Subscription> = book.live(self.clock.now()).collect();
         let pinned = self.store.pinned_tickers().await?;
         Ok(build_watchlist(&self.settings, &subscriptions, &pinned, Vec::new()))
     }
@@ -191,21 +203,31 @@ pub fn describe_unknown(ticker: &str, nearest: Option<&str>) -> String {
     format!("watch.issuers: ticker \"{ticker}\" is not in EDGAR's ticker map: {advice}")
 }
 
-/// Every ticker that the watchlist, a group or a subscription names.
-fn named_tickers(settings: &Settings, subscriptions: &[Subscription]) -> BTreeSet<String> {
-    let subscribed = subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers);
-    let keys = settings.watch.issuers.iter().chain(subscribed).flat_map(|key| settings.ungrouped(key));
-    keys.filter_map(|key| match key {
-        IssuerKey::Ticker(ticker) => Some(ticker.clone()),
-        _ => None,
-    })
-    .collect()
+/// Every ticker that the watchlist, a group, a subscription or a webhook of the configuration names.
+fn configured_tickers(settings: &Settings) -> BTreeSet<String> {
+    let subscribed = settings.subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers);
+    let hooked = settings.webhooks.iter().flat_map(|webhook| &webhook.terms.issuers);
+    tickers_in(settings, settings.watch.issuers.iter().chain(subscribed).chain(hooked))
+}
+
+/// Every ticker that a subscription names.
+fn subscribed_tickers(settings: &Settings, subscriptions: &[&Subscription]) -> BTreeSet<String> {
+    tickers_in(settings, subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers))
+}
+
+fn tickers_in<'a>(settings: &'a Settings, keys: impl Iterator<Item = &'a IssuerKey>) -> BTreeSet<String> {
+    keys.flat_map(|key| settings.ungrouped(key))
+        .filter_map(|key| match key {
+            IssuerKey::Ticker(ticker) => Some(ticker.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// A subscription to `*` is one to everything watched; the issuers it names are watched with the others.
 fn build_watchlist(
     settings: &Settings,
-    subscriptions: &[Subscription],
+    subscriptions: &[&Subscription],
     pinned: &[PinnedTicker],
     unknown: Vec<String>,
 ) -> Watchlist {
@@ -218,7 +240,8 @@ fn build_watchlist(
     let ciks = |keys: &[IssuerKey]| -> Vec<Cik> {
         keys.iter().flat_map(|key| settings.ungrouped(key)).filter_map(resolve).collect()
     };
-    let is_all = |keys: &[IssuerKey]| keys.iter().flat_map(|key| settings.ungrouped(key)).any(|key| *key == IssuerKey::All);
+    let is_all =
+        |keys: &[IssuerKey]| keys.iter().flat_map(|key| settings.ungrouped(key)).any(|key| *key == IssuerKey::All);
     let subscriptions: Vec<ResolvedSubscription> = subscriptions
         .iter()
         .map(|Subscription { id, address, terms, .. }| ResolvedSubscription {
@@ -229,6 +252,14 @@ fn build_watchlist(
             schedule: terms.schedule,
         })
         .collect();
+    let webhooks = settings.webhooks.iter().map(|webhook| ResolvedSubscription {
+        id: format!("{WEBHOOK}{}", webhook.name),
+        recipient: format!("{WEBHOOK}{}", webhook.name),
+        issuers: (!is_all(&webhook.terms.issuers)).then(|| ciks(&webhook.terms.issuers)),
+        filter: webhook.terms.filter.clone(),
+        schedule: webhook.terms.schedule,
+    });
+    let subscriptions: Vec<ResolvedSubscription> = subscriptions.into_iter().chain(webhooks).collect();
     let named = subscriptions.iter().filter_map(|subscription| subscription.issuers.as_ref()).flatten().copied();
     Watchlist {
         all: is_all(&settings.watch.issuers),

@@ -3,16 +3,22 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Style;
-use super::words::{basis_name, change_name, deadline_name, event_title, filing_name, report_name, spaced};
+use super::words::{
+    basis_name, change_name, deadline_name, event_title, filing_name, report_name, short_grounds, spaced,
+};
+use crate::agenda::News;
 use crate::alert::{Alert, Purpose};
-use crate::classify::{DeadlineSource, EventStatus, Evidence, ListingEvent};
+use crate::classify::{Deadline, DeadlineSource, EventStatus, Evidence, ListingEvent};
 use crate::linking::{Change, Link, Relation};
+use crate::links::Unsubscribe;
 
 /// The body of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body {
     /// The verdict, one line.
     pub headline: String,
+    /// What lists of mails show after the subject: who, and what is next.
+    pub preheader: String,
     /// The rest, in reading order.
     pub sections: Vec<Section>,
 }
@@ -37,6 +43,25 @@ pub enum Line {
     Quote(String, String),
     /// A sentence of ours.
     Plain(String),
+    /// A row of a table; all rows of a section have the same columns.
+    Row(Vec<String>),
+}
+
+/// What a mail tells besides its alert.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// Why its recipient gets it: the subscriptions, in words.
+    pub reasons: &'a [String],
+    /// Letters that the issuer told of before, in the order of their filings.
+    pub earlier: &'a [News],
+    /// Where the recipient changes subscriptions.
+    pub preferences: Option<&'a str>,
+    /// How the recipient stops the mail.
+    pub unsubscribe: Option<&'a Unsubscribe>,
+    /// When it is written.
+    pub written_at: DateTime<Utc>,
+    /// How its recipient likes dates and times.
+    pub style: Style,
 }
 
 /// Sentences quoted for each event, so that a mail stays one to read.
@@ -44,8 +69,12 @@ const MAX_QUOTES: usize = 3;
 /// A quoted sentence longer than this is cut, by characters: some filings are one line.
 const MAX_QUOTE_CHARS: usize = 900;
 
-/// Says what an alert has to say. `written_at` is when the mail is made.
-pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateTime<Utc>, style: Style) -> Body {
+/// Earlier letters that are told, the last ones.
+const MAX_EARLIER: usize = 8;
+
+/// Says what an alert has to say.
+pub fn describe_alert(alert: &Alert, setting: &Setting<'_>) -> Body {
+    let Setting { written_at, style, .. } = *setting;
     let mut sections = Vec::new();
     let news: Vec<(&ListingEvent, Option<&Link>)> = alert.linked_news().collect();
     let headline = match (news.first(), alert.purpose) {
@@ -62,7 +91,8 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
     if let Some(first) = alert.news().next().filter(|_| alert.wants_checking()) {
         sections.push(Section { title: "Check this".to_owned(), lines: doubts(first) });
     }
-    sections.push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event), style) });
+    sections
+        .push(Section { title: String::new(), lines: overview(alert, news.first().map(|(event, _)| *event), style) });
     if alert.purpose == Purpose::NotReadable {
         let sentence = "EDGAR lists this filing but has not published its text. It is tried again until it can be \
                         read; the reading follows in this thread.";
@@ -73,6 +103,10 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
             let mut lines = link.map(|link| told_elsewhere(link, style)).unwrap_or_default();
             lines.extend(event_facts(event, style));
             sections.push(Section { title: format!("Also new: {}", event_title(event)), lines });
+        }
+        let dates = next_dates(event, style);
+        if !dates.is_empty() {
+            sections.push(Section { title: "Next dates".to_owned(), lines: dates });
         }
         let quotes = quotes(event);
         if !quotes.is_empty() {
@@ -88,11 +122,55 @@ pub fn describe_alert(alert: &Alert, subscriptions: &[String], written_at: DateT
         let lines = alert.caveats.iter().cloned().map(Line::Plain).collect();
         sections.push(Section { title: "Mind".to_owned(), lines });
     }
+    let earlier = earlier_letters(setting.earlier, style);
+    if !earlier.is_empty() {
+        sections.push(Section { title: "Earlier letters of this issuer".to_owned(), lines: earlier });
+    }
     sections.push(Section { title: "Links".to_owned(), lines: links(alert) });
     sections.push(Section { title: "Times".to_owned(), lines: times(alert, written_at, style) });
-    let why = format!("You get this because of the subscription {}.", subscriptions.join(", "));
-    sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
-    Body { headline, sections }
+    sections.push(why(setting));
+    let preheader = preheader(alert, news.first().map(|(event, _)| *event), style);
+    Body { headline, preheader, sections }
+}
+
+/// Why a mail was sent, and how that is changed.
+pub(super) fn why(setting: &Setting<'_>) -> Section {
+    let mut lines = Vec::new();
+    match setting.reasons {
+        [] => {}
+        [one] => lines.push(Line::Plain(format!("You get this because of your subscription {one}."))),
+        more => lines.push(Line::Plain(format!("You get this because of your subscriptions {}.", more.join("; ")))),
+    }
+    if let Some(preferences) = setting.preferences {
+        lines.push(Line::Link("Change".to_owned(), preferences.to_owned()));
+    }
+    if let Some(unsubscribe) = setting.unsubscribe {
+        let link = unsubscribe.page.clone().unwrap_or_else(|| unsubscribe.mailto.clone());
+        lines.push(Line::Link("Unsubscribe".to_owned(), link));
+    }
+    Section { title: String::new(), lines }
+}
+
+fn preheader(alert: &Alert, event: Option<&ListingEvent>, style: Style) -> String {
+    let mut words = vec![alert.filers.first().map(|filer| filer.name.clone()).unwrap_or_default()];
+    let next = event.and_then(|event| event.deadlines.iter().find(|deadline| deadline.date >= alert.filing_date));
+    if let Some(next) = next {
+        let what = next.about.as_deref().unwrap_or_else(|| deadline_name(next.what));
+        words.push(format!("{what} {}", style.date(next.date)));
+    }
+    words.push(format!("{} filed {}", alert.form, style.date(alert.filing_date)));
+    words.join(" \u{b7} ")
+}
+
+fn earlier_letters(earlier: &[News], style: Style) -> Vec<Line> {
+    let shown = &earlier[earlier.len().saturating_sub(MAX_EARLIER)..];
+    let row = |news: &News| {
+        let date = news.event.letter_date.unwrap_or(news.letter.filing_date);
+        let grounds = short_grounds(&news.event).map(|grounds| format!(": {grounds}")).unwrap_or_default();
+        let title = format!("{}{grounds}", event_title(&news.event));
+        Line::Row(vec![style.date(date), title, news.letter.accession.to_string()])
+    };
+    shown.iter().map(row).collect()
 }
 
 /// Why a reading wants checking.
@@ -178,7 +256,17 @@ fn event_facts(event: &ListingEvent, style: Style) -> Vec<Line> {
     fact("Basis", event.bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", "));
     fact("Rule", event.rules.join(", "));
     fact("Reports", event.reports.iter().map(|report| report_name(report, style)).collect::<Vec<_>>().join("; "));
-    for deadline in &event.deadlines {
+    if let Some(hearing) = event.hearing {
+        let day = hearing.date.map(|date| format!(", {}", style.date(date))).unwrap_or_default();
+        fact("Hearing", format!("{}{day}", spaced(hearing.status.as_str())));
+    }
+    fact("Next step", event.next_steps.iter().map(|step| spaced(step.as_str())).collect::<Vec<_>>().join(", "));
+    fact("Cause", event.causes.iter().map(|cause| spaced(cause.as_str())).collect::<Vec<_>>().join(", "));
+    lines
+}
+
+fn next_dates(event: &ListingEvent, style: Style) -> Vec<Line> {
+    let row = |deadline: &Deadline| {
         let latest = deadline.date_latest.map(|date| format!(" to {}", style.date(date))).unwrap_or_default();
         let what = deadline.about.as_deref().unwrap_or_else(|| deadline_name(deadline.what));
         let source = match (deadline.source, &deadline.rule, deadline.anchor) {
@@ -188,15 +276,9 @@ fn event_facts(event: &ListingEvent, style: Style) -> Vec<Line> {
             }
             (DeadlineSource::Derived, _, _) => "derived from the rules, not stated".to_owned(),
         };
-        fact("Next date", format!("{}{latest}: {what} ({source})", style.date(deadline.date)));
-    }
-    if let Some(hearing) = event.hearing {
-        let day = hearing.date.map(|date| format!(", {}", style.date(date))).unwrap_or_default();
-        fact("Hearing", format!("{}{day}", spaced(hearing.status.as_str())));
-    }
-    fact("Next step", event.next_steps.iter().map(|step| spaced(step.as_str())).collect::<Vec<_>>().join(", "));
-    fact("Cause", event.causes.iter().map(|cause| spaced(cause.as_str())).collect::<Vec<_>>().join(", "));
-    lines
+        Line::Row(vec![format!("{}{latest}", style.date(deadline.date)), what.to_owned(), source])
+    };
+    event.deadlines.iter().map(row).collect()
 }
 
 fn quotes(event: &ListingEvent) -> Vec<Line> {

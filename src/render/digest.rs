@@ -1,6 +1,6 @@
 //! What a digest says: the notices of a day or a week, by issuer, the most severe first, and what falls due next.
 
-use super::body::{Body, Line, Section};
+use super::body::{Body, Line, Section, Setting, why};
 use super::words::{deadline_name, event_title, short_grounds};
 use super::{Style, subject};
 use crate::agenda::DueDate;
@@ -26,8 +26,6 @@ pub struct Digest {
     pub entries: Vec<DigestEntry>,
     /// What falls due in the week from the digest on, in order.
     pub due: Vec<DueDate>,
-    /// The subscriptions that it serves.
-    pub subscriptions: Vec<String>,
 }
 
 impl DigestEntry {
@@ -41,7 +39,8 @@ impl DigestEntry {
     }
 
     fn issuer(&self) -> String {
-        let name = self.alert.filers.first().map_or_else(|| self.alert.accession.to_string(), |filer| filer.name.clone());
+        let name =
+            self.alert.filers.first().map_or_else(|| self.alert.accession.to_string(), |filer| filer.name.clone());
         match &self.alert.ticker {
             Some(ticker) => format!("{name} ({ticker})"),
             None => name,
@@ -76,7 +75,8 @@ pub fn digest_subject(digest: &Digest) -> String {
 }
 
 /// Says what a digest has to say.
-pub fn describe_digest(digest: &Digest, style: Style) -> Body {
+pub fn describe_digest(digest: &Digest, setting: &Setting<'_>) -> Body {
+    let style = setting.style;
     let mut groups: Vec<(String, Vec<&DigestEntry>)> = Vec::new();
     for entry in &digest.entries {
         let issuer = entry.issuer();
@@ -95,14 +95,16 @@ pub fn describe_digest(digest: &Digest, style: Style) -> Body {
         sections.push(Section { title: issuer, lines });
     }
     if !digest.due.is_empty() {
-        let due = digest.due.iter().map(|due| {
-            Line::Fact(style.date(due.date), format!("{}: {}", due.issuer, deadline_name(due.what)))
-        });
+        let due = digest
+            .due
+            .iter()
+            .map(|due| Line::Row(vec![style.date(due.date), due.issuer.clone(), deadline_name(due.what).to_owned()]));
         sections.push(Section { title: "Due this week".to_owned(), lines: due.collect() });
     }
-    let why = format!("You get this because of the subscription {}.", digest.subscriptions.join(", "));
-    sections.push(Section { title: String::new(), lines: vec![Line::Plain(why)] });
-    Body { headline: digest_subject(digest), sections }
+    sections.push(why(setting));
+    let issuers: Vec<&str> = sections.iter().map(|section| section.title.as_str()).take(digest.entries.len()).collect();
+    let preheader = issuers.join(" \u{b7} ");
+    Body { headline: digest_subject(digest), preheader, sections }
 }
 
 fn entry_lines(entry: &DigestEntry, style: Style) -> Vec<Line> {

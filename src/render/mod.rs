@@ -6,13 +6,15 @@
 mod body;
 mod digest;
 mod html;
+mod ics;
 mod style;
 mod text;
 mod words;
 
-pub use body::{Body, Line, Section, describe_alert};
-pub use html::render_html;
-pub use text::render_text;
+pub use body::{Body, Line, Section, Setting, describe_alert};
 pub use digest::{DIGEST_SUBJECT, Digest, DigestEntry, describe_digest, digest_subject};
+pub use html::render_html;
+pub use ics::render_calendar;
 pub use style::{DateStyle, Style};
+pub use text::render_text;
 pub use words::{event_title, subject};

@@ -78,7 +78,9 @@ mod tests {
     #[test]
     fn dates_follow_the_reader() {
         let date = NaiveDate::from_ymd_opt(2026, 3, 2).expect("a date");
-        for (style, expected) in [("en", "2 Mar 2026"), ("iso", "2026-03-02"), ("de_DE", "2 Mär 2026"), ("fr_FR", "2 mars 2026")] {
+        for (style, expected) in
+            [("en", "2 Mar 2026"), ("iso", "2026-03-02"), ("de_DE", "2 Mär 2026"), ("fr_FR", "2 mars 2026")]
+        {
             assert_eq!(style.parse::<DateStyle>().expect(style).print(date), expected, "{style}");
         }
         assert!("klingon".parse::<DateStyle>().is_err());

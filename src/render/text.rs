@@ -19,15 +19,46 @@ pub fn render_text(body: &Body) -> String {
             _ => None,
         });
         let label_width = labels.max().unwrap_or(0);
+        let columns = column_widths(&section.lines);
         for line in &section.lines {
-            out.push_str(&render_line(line, label_width));
+            match line {
+                Line::Row(cells) => out.push_str(&render_row(cells, &columns)),
+                other => out.push_str(&render_line(other, label_width)),
+            }
         }
     }
     out
 }
 
+/// The widest cell of each column.
+fn column_widths(lines: &[Line]) -> Vec<usize> {
+    let mut widths: Vec<usize> = Vec::new();
+    for line in lines {
+        let Line::Row(cells) = line else { continue };
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    widths
+}
+
+/// The first column keeps its width; the others follow each other, since a terminal is narrow.
+fn render_row(cells: &[String], widths: &[usize]) -> String {
+    let Some((first, rest)) = cells.split_first() else { return String::new() };
+    let width = widths.first().copied().unwrap_or(0);
+    let start = format!("  {first:width$}  ");
+    let indent = " ".repeat(start.chars().count());
+    let rest: Vec<String> = match rest {
+        [] => Vec::new(),
+        [what, more @ ..] => std::iter::once(what.clone()).chain(more.iter().map(|cell| format!("({cell})"))).collect(),
+    };
+    wrap(&rest.join(" "), &start, &indent)
+}
+
 fn render_line(line: &Line, label_width: usize) -> String {
     match line {
+        Line::Row(cells) => render_row(cells, &[]),
         Line::Fact(label, value) => {
             let first = format!("  {label:label_width$}  ");
             let rest = " ".repeat(first.chars().count());
@@ -76,6 +107,7 @@ mod tests {
     fn labels_align_and_long_values_hang() {
         let body = Body {
             headline: "New: something".to_owned(),
+            preheader: String::new(),
             sections: vec![Section {
                 title: String::new(),
                 lines: vec![

@@ -83,7 +83,9 @@ pub(super) fn filing_name(event: EventRef, style: Style) -> String {
 pub(super) fn change_name(change: &Change, style: Style) -> String {
     let dates = |dates: &[NaiveDate]| dates.iter().map(|date| style.date(*date)).collect::<Vec<_>>().join(", ");
     let bases = |bases: &[Basis]| bases.iter().map(|basis| basis_name(*basis)).collect::<Vec<_>>().join(", ");
-    let reports = |reports: &[OverdueReport]| reports.iter().map(|report| report_name(report, style)).collect::<Vec<_>>().join("; ");
+    let reports = |reports: &[OverdueReport]| {
+        reports.iter().map(|report| report_name(report, style)).collect::<Vec<_>>().join("; ")
+    };
     let (what, now, was) = match change {
         Change::Kind { now, was } => ("kind", kind_name(*now).to_owned(), kind_name(*was).to_owned()),
         Change::Bases { now, was } => ("basis", bases(now), bases(was)),
@@ -121,11 +123,7 @@ pub(super) fn join_and(words: &[&str]) -> String {
 
 /// The subject: `[TICK] NASDAQ staff determination: late 10-K (letter of 2 Mar 2007)`.
 pub fn subject(alert: &Alert, style: Style) -> String {
-    let issuer = alert
-        .ticker
-        .clone()
-        .or_else(|| alert.filers.first().map(|filer| filer.name.clone()))
-        .unwrap_or_else(|| alert.accession.to_string());
+    let issuer = alert.issuer_mark();
     let news: Vec<&ListingEvent> = alert.news().collect();
     let Some(first) = news.first() else {
         return match alert.purpose {

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::AnyConnection;
 
 use super::outbox::{AlertRow, MessageState, Withheld};
-use super::{Store, from_micros};
+use super::{Store, from_micros, to_micros};
 use crate::agenda::News;
 use crate::alert::{Purpose, alert_id};
 use crate::edgar::feed::Filer;
@@ -167,6 +167,44 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// What an issuer told that was new in filings accepted before an instant, in the order of their acceptance: of each
+    /// letter the first telling, and of all tellings the last `limit`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn letters_of(&self, issuer: Cik, before: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<News>> {
+        type Row = (i64, i64, String, String, String);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT letters.letter_accession, letters.letter_ordinal, filings.filing_date, events.details, filers.name
+             FROM filers
+             JOIN filings ON filings.accession = filers.accession AND filings.accepted_at < $2
+             JOIN events ON events.accession = filings.accession AND events.status = 'new'
+             JOIN letters ON letters.accession = events.accession AND letters.ordinal = events.ordinal
+             WHERE filers.cik = $1
+             ORDER BY filings.accepted_at DESC, events.accession DESC, events.ordinal DESC LIMIT $3",
+        )
+        .bind(issuer.as_i64())
+        .bind(to_micros(before))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "read an issuer's letters"))?;
+        let mut letters: Vec<News> = Vec::new();
+        for (accession, ordinal, filing_date, details, name) in rows.into_iter().rev() {
+            let Some(letter) = event_ref(accession, ordinal, &filing_date) else { continue };
+            let is_told = letters
+                .iter()
+                .any(|told| (told.letter.accession, told.letter.ordinal) == (letter.accession, letter.ordinal));
+            // An event that another version wrote in another form is passed over.
+            if let Ok(event) = serde_json::from_str(&details)
+                && !is_told
+            {
+                letters.push(News { letter, filers: vec![Filer { cik: issuer, name }], event });
+            }
+        }
+        Ok(letters)
     }
 
     /// What filings dated from a day on told that was new, in the order of their acceptance.

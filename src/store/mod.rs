@@ -7,6 +7,7 @@ mod budget;
 mod facts;
 mod feed_queries;
 mod filings;
+mod keys;
 mod ledger;
 mod letters;
 mod outbox;
@@ -35,10 +36,12 @@ pub use filings::{
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
 pub use outbox::{
-    AlertRow, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice, NoticeRow, OnceMail,
-    Released, Withheld,
+    AlertRow, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice,
+    NoticeRow, OnceMail, Released, Withheld,
 };
-pub use subscriptions::{NewSubscription, Silence, SubscriptionRow, SubscriptionState, Which};
+pub use subscriptions::{
+    NewSubscription, Silence, SilencedAddress, SubscriptionRow, SubscriptionState, Which, new_subscription_id,
+};
 pub use watched::{PinnedTicker, Watched};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");

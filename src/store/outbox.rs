@@ -5,6 +5,7 @@ use sqlx::AnyConnection;
 
 use super::{Store, from_micros, to_micros};
 use crate::edgar::ids::AccessionNumber;
+use crate::webhook::WEBHOOK;
 
 /// An alert as stored: all that a mail is written from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,6 +172,17 @@ struct NewMessage<'a> {
     is_digest: bool,
 }
 
+fn digest_message<'a>(recipient: &'a str, mail: &'a DigestMail, due_at: DateTime<Utc>) -> NewMessage<'a> {
+    NewMessage {
+        message_id: &mail.message_id,
+        recipient,
+        subject: &mail.subject,
+        bytes: None,
+        held_until: Some(due_at),
+        is_digest: true,
+    }
+}
+
 /// A message in a list for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
@@ -275,13 +287,12 @@ impl Store {
         notice: &NewNotice,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
-        let told: Option<(i64,)> =
-            sqlx::query_as("SELECT message FROM notices WHERE alert = $1 AND recipient = $2 AND channel = 'mail'")
-                .bind(alert.to_owned())
-                .bind(notice.recipient.clone())
-                .fetch_optional(&mut *connection)
-                .await
-                .map_err(|error| self.failed(&error, "look up a notice"))?;
+        let told: Option<(i64,)> = sqlx::query_as("SELECT message FROM notices WHERE alert = $1 AND recipient = $2")
+            .bind(alert.to_owned())
+            .bind(notice.recipient.clone())
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(|error| self.failed(&error, "look up a notice"))?;
         if told.is_some() {
             return Ok(());
         }
@@ -301,7 +312,7 @@ impl Store {
         };
         sqlx::query(
             "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events)
-             VALUES ($1, $2, 'mail', $3, $4, $5, $6)",
+             VALUES ($1, $2, $7, $3, $4, $5, $6)",
         )
         .bind(alert.to_owned())
         .bind(notice.recipient.clone())
@@ -309,6 +320,7 @@ impl Store {
         .bind(to_micros(notice.due_at))
         .bind(message)
         .bind(serde_json::to_string(&notice.ordinals)?)
+        .bind(if notice.recipient.starts_with(WEBHOOK) { "webhook" } else { "mail" })
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "record a notice"))?;
@@ -380,15 +392,31 @@ impl Store {
         if let Some((id,)) = waiting {
             return Ok(id);
         }
-        let new = NewMessage {
-            message_id: &digest.message_id,
-            recipient: &notice.recipient,
-            subject: &digest.subject,
-            bytes: None,
-            held_until: Some(notice.due_at),
-            is_digest: true,
-        };
+        let new = digest_message(&notice.recipient, digest, notice.due_at);
         self.insert_message(connection, &new, notice.due_at).await
+    }
+
+    /// Puts digests in the outbox that are to leave even with nothing in them, each unless the same recipient has one for
+    /// that instant. A notice that comes joins it.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn begin_digests(&self, digests: &[(String, DateTime<Utc>, DigestMail)]) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        for (recipient, due_at, mail) in digests {
+            let begun: Option<(i64,)> = sqlx::query_as(
+                "SELECT id FROM messages WHERE recipient = $1 AND held_until = $2 AND is_digest = 1 LIMIT 1",
+            )
+            .bind(recipient.clone())
+            .bind(to_micros(*due_at))
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "look up a digest"))?;
+            if begun.is_none() {
+                self.insert_message(&mut transaction, &digest_message(recipient, mail, *due_at), *due_at).await?;
+            }
+        }
+        self.commit(transaction, "begin digests").await
     }
 
     /// A message that is held back counts its age from when it is due.
@@ -478,15 +506,16 @@ impl Store {
         .fetch_all(&self.pool)
         .await
         .map_err(|error| self.failed(&error, "read the outbox"))?;
-        let due = rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest)| DueMessage {
-            id,
-            message_id,
-            recipient,
-            created_at: from_micros(created_at),
-            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            bytes,
-            is_digest: is_digest != 0,
-        });
+        let due =
+            rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest)| DueMessage {
+                id,
+                message_id,
+                recipient,
+                created_at: from_micros(created_at),
+                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                bytes,
+                is_digest: is_digest != 0,
+            });
         Ok(due.collect())
     }
 
@@ -545,18 +574,18 @@ impl Store {
     }
 
     /// Counts an attempt before it is made and sets the time of the next. A mail goes out only when this is on disk:
-    /// a store that cannot be written must not send the same mail again and again.
+    /// a store that cannot be written must not send the same mail again and again. `false` when the message no longer
+    /// waits: somebody dropped it since it was found due.
     ///
     /// # Errors
     /// When the store cannot be written: then nothing is to be sent.
-    pub async fn begin_attempt(&self, id: i64, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
+    pub async fn begin_attempt(&self, id: i64, next_try_at: DateTime<Utc>) -> anyhow::Result<bool> {
         let statement = sqlx::query(
             "UPDATE messages SET attempts = attempts + 1, next_try_at = $2 WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
         .bind(to_micros(next_try_at));
-        self.write(statement, "begin an attempt").await?;
-        Ok(())
+        Ok(self.write(statement, "begin an attempt").await? > 0)
     }
 
     /// Notes the reason of a temporary failure and when the message is tried next.
@@ -691,6 +720,20 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "list the outbox"))?;
+        Ok(rows.into_iter().map(message_row).collect())
+    }
+
+    /// Every message to an address, oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn messages_to(&self, recipient: &str) -> anyhow::Result<Vec<MessageRow>> {
+        let statement = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE recipient = $1 ORDER BY id");
+        let rows: Vec<MessageColumns> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(recipient.to_owned())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "list the mails to an address"))?;
         Ok(rows.into_iter().map(message_row).collect())
     }
 

@@ -1,7 +1,7 @@
 //! Subscriptions and the addresses behind them.
 
 use anyhow::Context;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Any, AnyConnection, Transaction};
 
 use super::{Store, from_micros, to_micros};
@@ -11,20 +11,35 @@ const CONFIRM: &str =
     "UPDATE subscriptions SET state = 'active', confirmed_at = $2 WHERE id = $1 AND state = 'pending'";
 const END: &str = "UPDATE subscriptions SET state = 'ended', ended_at = $2 WHERE id = $1 AND state <> 'ended'";
 const PAUSE: &str = "UPDATE subscriptions SET paused_until = $2 WHERE id = $1";
+/// Ends a pause.
 const RESUME: &str = "UPDATE subscriptions SET paused_until = NULL WHERE id = $1 AND $2 = $2";
+/// Takes back what an unsubscribe ended.
+const REVIVE: &str = "UPDATE subscriptions SET state = 'active', ended_at = NULL
+     WHERE id = $1 AND state = 'ended' AND $2 = $2
+       AND ended_at = (SELECT silenced_at FROM addresses WHERE addresses.id = subscriptions.address)";
 /// Lets the address of a subscription be written to again.
 const LIFT_SILENCE_OF: &str = "UPDATE addresses SET silenced = NULL, silenced_at = NULL, silenced_why = NULL
      WHERE id = (SELECT address FROM subscriptions WHERE id = $1) AND silenced <> 'erased' AND $2 = $2";
+const FORGET_BOUNCES_OF: &str =
+    "DELETE FROM bounces WHERE address = (SELECT address FROM subscriptions WHERE id = $1) AND $2 = $2";
 /// Ends what people subscribed to with an address. What a configuration subscribed it to stays there, and is outranked.
 const END_ALL_OF: &str = "UPDATE subscriptions SET state = 'ended', ended_at = $2
      WHERE address = (SELECT id FROM addresses WHERE address = $1) AND state <> 'ended' AND origin <> 'config'";
 const DROP_NOTICES_TO: &str = "UPDATE messages SET state = 'dropped', final_at = $2, bytes = NULL
-     WHERE recipient = $1 AND state IN ('waiting', 'set_aside')
+     WHERE recipient = $1 AND state = 'waiting'
        AND EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id)";
+/// What waits for addresses that have no subscription left.
+const DROP_NOTICES_TO_NOBODY: &str = "UPDATE messages SET state = 'dropped', final_at = $1, bytes = NULL
+     WHERE state IN ('waiting', 'set_aside')
+       AND EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id)
+       AND EXISTS (SELECT 1 FROM addresses WHERE addresses.address = messages.recipient)
+       AND NOT EXISTS (SELECT 1 FROM subscriptions JOIN addresses ON addresses.id = subscriptions.address
+                       WHERE addresses.address = messages.recipient AND subscriptions.state <> 'ended')";
 /// $1 is the address, $2 what stands for it, $3 the time.
-const ERASE: [&str; 6] = [
+const ERASE: [&str; 7] = [
     "UPDATE addresses SET address = $2, silenced = 'erased', silenced_at = $3, silenced_why = '' WHERE address = $1",
     "UPDATE notices SET recipient = $2 WHERE recipient = $1 AND $3 = $3",
+    "UPDATE bounces SET words = '' WHERE address = (SELECT id FROM addresses WHERE address = $2) AND $1 = $1 AND $3 = $3",
     "UPDATE withheld SET recipient = $2 WHERE recipient = $1 AND $3 = $3",
     // The owner may have been told of a mail to it.
     "UPDATE facts SET value = REPLACE(value, $1, $2) WHERE key LIKE 'told_owner:%' AND $3 = $3
@@ -38,6 +53,27 @@ const ERASE: [&str; 6] = [
         state = CASE state WHEN 'waiting' THEN 'dropped' WHEN 'set_aside' THEN 'dropped' ELSE state END
      WHERE recipient = $1",
 ];
+
+/// So many soft bounces, old ones counting less, and an address is not written to any more.
+const MOST_SOFT_BOUNCES: f64 = 5.0;
+const SOFT_BOUNCES_HALVE_IN: TimeDelta = TimeDelta::days(7);
+
+/// How much soft bounces weigh now: one of now counts for one, one of a week ago for half.
+fn bounce_score(bounces: impl Iterator<Item = DateTime<Utc>>, now: DateTime<Utc>) -> f64 {
+    let half_lives = |at: DateTime<Utc>| (now - at).as_seconds_f64().max(0.0) / SOFT_BOUNCES_HALVE_IN.as_seconds_f64();
+    // One a day for a week makes 5.3.
+    bounces.map(|at| 0.5_f64.powf(half_lives(at))).sum()
+}
+
+/// A name for a new subscription: letters and digits, not to be guessed.
+///
+/// # Errors
+/// When the machine has no randomness.
+pub fn new_subscription_id() -> anyhow::Result<String> {
+    let mut bytes = [0; 10];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no randomness: {error}"))?;
+    Ok(data_encoding::BASE32_DNSSEC.encode(&bytes))
+}
 
 /// Where a subscription stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +162,19 @@ pub struct SubscriptionRow {
     pub silenced: Option<(Silence, DateTime<Utc>, String)>,
 }
 
+/// An address that no mail goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SilencedAddress {
+    /// The address; a keyed hash once erased.
+    pub address: String,
+    /// Why.
+    pub silence: Silence,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// In whose words.
+    pub why: String,
+}
+
 /// Which subscriptions are meant.
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
@@ -202,9 +251,8 @@ impl Store {
     /// When the store cannot be written; nothing is written then.
     pub async fn sync_subscriptions(&self, configured: &[NewSubscription], now: DateTime<Utc>) -> anyhow::Result<bool> {
         let before = self.subscriptions(Which::All).await?;
-        let is_configured = |row: &&SubscriptionRow| {
-            row.origin == Origin::Config && row.state == SubscriptionState::Active
-        };
+        let is_configured =
+            |row: &&SubscriptionRow| row.origin == Origin::Config && row.state == SubscriptionState::Active;
         let active: Vec<&SubscriptionRow> = before.iter().filter(is_configured).collect();
         let is_new = |new: &&NewSubscription| {
             !active.iter().any(|row| {
@@ -225,9 +273,7 @@ impl Store {
         for new in begun {
             self.insert_subscription(&mut transaction, new, now).await?;
         }
-        for id in gone {
-            self.change(&mut transaction, END, &[id], now).await?;
-        }
+        self.end(&mut transaction, &gone, now).await?;
         self.finish(transaction, "take the subscriptions from the configuration").await?;
         Ok(true)
     }
@@ -306,8 +352,7 @@ impl Store {
         let mut n_changed = 0;
         for value in values {
             let done = sqlx::query(statement).bind((*value).to_owned()).bind(to_micros(now)).execute(&mut *connection);
-            n_changed +=
-                done.await.map_err(|error| self.failed(&error, "change a subscription"))?.rows_affected();
+            n_changed += done.await.map_err(|error| self.failed(&error, "change a subscription"))?.rows_affected();
         }
         Ok(n_changed)
     }
@@ -335,7 +380,7 @@ impl Store {
         Ok(n_changed > 0)
     }
 
-    /// Holds back all mail of some subscriptions until an instant.
+    /// Tells nothing under some subscriptions until an instant.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
@@ -345,13 +390,41 @@ impl Store {
         self.finish(transaction, "pause subscriptions").await
     }
 
-    /// Ends pauses of some subscriptions, and lets their addresses be written to again unless they were erased.
+    /// Ends pauses of some subscriptions, and nothing else.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn end_pauses(&self, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        self.change(&mut transaction, RESUME, ids, now).await?;
+        self.finish(transaction, "resume subscriptions").await
+    }
+
+    /// Changes what a subscription asks for.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn change_terms(&self, id: &str, written: &WrittenSubscription) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        sqlx::query("UPDATE subscriptions SET terms = $2 WHERE id = $1")
+            .bind(id.to_owned())
+            .bind(serde_json::to_string(written)?)
+            .execute(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "change a subscription"))?;
+        self.finish(transaction, "add a subscription").await
+    }
+
+    /// Ends pauses of some subscriptions, and lets their addresses be written to again unless they were erased: what an
+    /// unsubscribe ended goes on, and bounces are forgotten.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
     pub async fn resume_subscriptions(&self, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
         self.change(&mut transaction, RESUME, ids, now).await?;
+        self.change(&mut transaction, REVIVE, ids, now).await?;
+        self.change(&mut transaction, FORGET_BOUNCES_OF, ids, now).await?;
         self.change(&mut transaction, LIFT_SILENCE_OF, ids, now).await?;
         self.finish(transaction, "resume subscriptions").await
     }
@@ -362,12 +435,24 @@ impl Store {
     /// When the store cannot be written; nothing is written then.
     pub async fn end_subscriptions(&self, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
-        self.change(&mut transaction, END, ids, now).await?;
+        self.end(&mut transaction, ids, now).await?;
         self.finish(transaction, "end subscriptions").await
     }
 
-    /// Writes to an address no more, whatever its subscriptions say: those of people end, those of a configuration are
-    /// outranked, and notices that wait are dropped. `false` where it is silenced already or nobody subscribed with it.
+    /// What waits for an address goes with its last subscription.
+    async fn end(&self, connection: &mut AnyConnection, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
+        self.change(connection, END, ids, now).await?;
+        sqlx::query(DROP_NOTICES_TO_NOBODY)
+            .bind(to_micros(now))
+            .execute(connection)
+            .await
+            .map_err(|error| self.failed(&error, "drop what waits for nobody"))?;
+        Ok(())
+    }
+
+    /// Writes to an address no more, whatever its subscriptions say: those of people end if it wants no mail, those of a
+    /// configuration are outranked, and notices that wait are dropped. `false` where it is silenced already or nobody
+    /// subscribed with it.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
@@ -379,24 +464,125 @@ impl Store {
         now: DateTime<Utc>,
     ) -> anyhow::Result<bool> {
         let mut transaction = self.begin_write().await?;
+        let is_new = self.silence(&mut transaction, address, silence, why, now).await?;
+        if is_new {
+            self.finish(transaction, "silence an address").await?;
+        }
+        Ok(is_new)
+    }
+
+    async fn silence(
+        &self,
+        connection: &mut AnyConnection,
+        address: &str,
+        silence: Silence,
+        why: &str,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<bool> {
         let done = sqlx::query(
             "UPDATE addresses SET silenced = $2, silenced_at = $3, silenced_why = $4
-             WHERE address = $1 AND silenced IS NULL",
+             WHERE address = $1 AND (silenced IS NULL OR (silenced = 'bounced' AND $2 = 'unsubscribed'))",
         )
         .bind(address.to_owned())
         .bind(silence.as_str().to_owned())
         .bind(to_micros(now))
         .bind(why.to_owned())
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "silence an address"))?;
         if done.rows_affected() == 0 {
             return Ok(false);
         }
-        self.change(&mut transaction, END_ALL_OF, &[address], now).await?;
-        self.change(&mut transaction, DROP_NOTICES_TO, &[address], now).await?;
-        self.finish(transaction, "silence an address").await?;
+        if silence == Silence::Unsubscribed {
+            self.change(connection, END_ALL_OF, &[address], now).await?;
+        }
+        self.change(connection, DROP_NOTICES_TO, &[address], now).await?;
         Ok(true)
+    }
+
+    /// Notes that a message came back. A hard bounce silences its address, and so do soft ones when they come often: each
+    /// counts for half after a week. Whether the address is silenced now; `None` when nothing is known of the message or
+    /// of who it went to. A message counts once.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn record_bounce(
+        &self,
+        message: i64,
+        is_hard: bool,
+        words: &str,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Option<bool>> {
+        let mut transaction = self.begin_write().await?;
+        let found: Option<(i64, String)> = sqlx::query_as(
+            "SELECT addresses.id, addresses.address FROM messages
+             JOIN addresses ON addresses.address = messages.recipient WHERE messages.id = $1",
+        )
+        .bind(message)
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "look up what bounced"))?;
+        let Some((number, address)) = found else { return Ok(None) };
+        sqlx::query(
+            "INSERT INTO bounces (message, address, bounced_at, is_hard, words) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (message) DO UPDATE SET is_hard = MAX(bounces.is_hard, excluded.is_hard)",
+        )
+        .bind(message)
+        .bind(number)
+        .bind(to_micros(now))
+        .bind(i64::from(is_hard))
+        .bind(words.to_owned())
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "note a bounce"))?;
+        let soft: Vec<(i64,)> = sqlx::query_as("SELECT bounced_at FROM bounces WHERE address = $1 AND is_hard = 0")
+            .bind(number)
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "count bounces"))?;
+        let score = bounce_score(soft.into_iter().map(|(at,)| from_micros(at)), now);
+        let is_silenced = is_hard || score >= MOST_SOFT_BOUNCES;
+        if is_silenced {
+            self.silence(&mut transaction, &address, Silence::Bounced, words, now).await?;
+        }
+        self.finish(transaction, "note a bounce").await?;
+        Ok(Some(is_silenced))
+    }
+
+    /// An address by its number; `None` where there is none, or it was erased.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn address_of(&self, number: i64) -> anyhow::Result<Option<String>> {
+        let found: Option<(String,)> =
+            sqlx::query_as("SELECT address FROM addresses WHERE id = $1 AND COALESCE(silenced, '') <> 'erased'")
+                .bind(number)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| self.failed(&error, "look up an address"))?;
+        Ok(found.map(|(address,)| address))
+    }
+
+    /// Addresses that no mail goes to, with why and since when, the last first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn silenced_addresses(&self) -> anyhow::Result<Vec<SilencedAddress>> {
+        type Row = (String, String, Option<i64>, Option<String>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT address, silenced, silenced_at, silenced_why FROM addresses WHERE silenced IS NOT NULL
+             ORDER BY silenced_at DESC, id",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(&error, "list silenced addresses"))?;
+        let silenced = rows.into_iter().map(|(address, silence, at, why)| SilencedAddress {
+            address,
+            silence: Silence::parse(&silence),
+            since: at.map(from_micros).unwrap_or_default(),
+            why: why.unwrap_or_default(),
+        });
+        Ok(silenced.collect())
     }
 
     /// Erases an address: what stands for it on the list of those that are never written to is all that stays of it.
@@ -419,10 +605,39 @@ impl Store {
                 .map_err(|error| self.failed(&error, "erase an address"))?;
             n_rows += done.rows_affected();
         }
-        if n_rows > 0 {
+        let is_known = n_rows > 0;
+        if is_known {
             self.finish(transaction, "erase an address").await?;
+        } else {
+            drop(transaction);
         }
-        Ok(n_rows > 0)
+        // Also where nothing is known any more: whoever erased it may have died before this. SQLite leaves old bytes in the pages it lets go of, and in its log.
+        self.write(sqlx::query("VACUUM"), "write the store anew").await?;
+        self.write(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"), "fold the log in").await?;
+        Ok(is_known)
+    }
+
+    /// Forgets subscriptions that nobody confirmed since an instant, and addresses that nothing else is known of. Returns how
+    /// many rows that were.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn forget_unconfirmed(&self, before: DateTime<Utc>) -> anyhow::Result<u64> {
+        let mut transaction = self.begin_write().await?;
+        let mut n_rows = 0;
+        for statement in [
+            "DELETE FROM subscriptions WHERE state = 'pending' AND created_at < $1",
+            "DELETE FROM addresses WHERE silenced IS NULL AND $1 = $1
+               AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriptions.address = addresses.id)
+               AND NOT EXISTS (SELECT 1 FROM bounces WHERE bounces.address = addresses.id)",
+        ] {
+            let done = sqlx::query(statement).bind(to_micros(before)).execute(&mut *transaction).await;
+            n_rows += done.map_err(|error| self.failed(&error, "forget unconfirmed subscriptions"))?.rows_affected();
+        }
+        if n_rows > 0 {
+            self.finish(transaction, "forget unconfirmed subscriptions").await?;
+        }
+        Ok(n_rows)
     }
 
     /// How often subscriptions have changed: while it stays the same, so do they.

@@ -48,6 +48,8 @@ pub struct Subscription {
     pub id: String,
     /// Who is mailed, in lower case: addresses that differ in case alone are one.
     pub address: String,
+    /// The address's number in the store; 0 before it is there.
+    pub address_id: i64,
     /// What for, and when, as written; its `email` and `name` are absent.
     pub written: WrittenSubscription,
     /// The same, checked.

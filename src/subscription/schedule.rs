@@ -56,6 +56,11 @@ impl Schedule {
         matches!(self.delivery, Delivery::Digest { .. })
     }
 
+    /// Whether a digest is sent even when there is nothing to tell.
+    pub fn sends_empty_digests(&self) -> bool {
+        matches!(self.delivery, Delivery::Digest { even_when_empty: true, .. })
+    }
+
     /// When what is known at `now` is due.
     pub fn due(&self, now: DateTime<Utc>) -> Due {
         match self.delivery {
@@ -78,7 +83,8 @@ impl Schedule {
         let wall = instant.with_timezone(&self.zone).naive_local();
         match self.quiet {
             Some(quiet) if quiet.contain(wall.time()) => {
-                let day = if wall.time() < quiet.to { Some(wall.date()) } else { wall.date().checked_add_days(Days::new(1)) };
+                let day =
+                    if wall.time() < quiet.to { Some(wall.date()) } else { wall.date().checked_add_days(Days::new(1)) };
                 day.map_or(instant, |day| wall_to_utc(day.and_time(quiet.to), self.zone))
             }
             _ => instant,
@@ -88,11 +94,7 @@ impl Schedule {
 
 impl QuietHours {
     fn contain(self, time: NaiveTime) -> bool {
-        if self.from <= self.to {
-            (self.from..self.to).contains(&time)
-        } else {
-            time >= self.from || time < self.to
-        }
+        if self.from <= self.to { (self.from..self.to).contains(&time) } else { time >= self.from || time < self.to }
     }
 }
 

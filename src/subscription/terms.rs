@@ -132,6 +132,26 @@ impl WrittenSubscription {
         self.check(&groups)
     }
 
+    /// What it asks for, for people: `RBBN and every issuer of group late; staff determination; daily digest`.
+    pub fn summary(&self) -> String {
+        let issuers = self.issuers.as_deref().unwrap_or_default();
+        let issuers = match issuers {
+            [] => "every issuer watched".to_owned(),
+            more if more.iter().any(|issuer| issuer == "*") => "every issuer watched".to_owned(),
+            [first, second, third, _, more @ ..] => format!("{first}, {second}, {third} and {} more", more.len() + 1),
+            few => few.join(", "),
+        };
+        let words = |words: &Option<Vec<String>>| words.as_deref().unwrap_or_default().join(", ").replace('_', " ");
+        let asked: Vec<String> = [&self.kinds, &self.bases, &self.exchanges].into_iter().map(words).collect();
+        let asked = asked.iter().filter(|asked| !asked.is_empty()).cloned().collect::<Vec<_>>().join("; ");
+        let asked = if asked.is_empty() { "default".to_owned() } else { asked };
+        let digest = match self.delivery.as_deref() {
+            None | Some("immediate") => String::new(),
+            Some(often) => format!("; {often} digest"),
+        };
+        format!("{issuers}: {asked}{digest}")
+    }
+
     fn check_schedule(&self, faults: &mut Vec<String>) -> Schedule {
         let zone = keep(faults, self.time_zone.as_deref(), |text| {
             Tz::from_str(text)

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use edgar_watch::alert::KindFilter;
-use edgar_watch::config::{EXAMPLE, IssuerKey, parse};
+use edgar_watch::config::{EXAMPLE, parse};
+use edgar_watch::subscription::{IssuerKey, KindFilter, WrittenSubscription};
 
 const GOOD: &str = "[edgar]\nuser_agent = \"Example Research ops@example.com\"\n[watch]\nissuers = [\"RBBN\"]\n\
                     [mail]\nfrom = \"a@example.com\"\nowner = \"b@example.com\"\n";
@@ -37,7 +37,7 @@ fn the_example_loads_as_it_is() {
     assert_eq!(settings.watch.issuers, [IssuerKey::All]);
     assert_eq!(settings.pace.per_second(), 5);
     assert_eq!(settings.store_url.path(), "/var/lib/edgar-watch/state.db");
-    assert_eq!(settings.subscriptions[0].filter.kinds, KindFilter::Default);
+    assert_eq!(settings.subscriptions[0].terms.filter.kinds, KindFilter::Default);
 }
 
 #[test]
@@ -50,6 +50,10 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         ("store", "[store]"),
         ("mail", "[mail]"),
         ("mail.smtp", "[mail.smtp]"),
+        ("mail.dkim", "[[mail.dkim]]"),
+        ("mail.route", "[[mail.route]]"),
+        ("webhook", "[[webhook]]"),
+        ("http", "[http]"),
         ("reading", "[reading]"),
         ("log", "[log]"),
         ("subscription", "[[subscription]]"),
@@ -62,31 +66,66 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
             let found = EXAMPLE.lines().any(|line| {
                 let line = line.trim_start_matches("# ");
                 line.starts_with(&format!("{key} = "))
-                    || [format!("[{key}]"), format!("[[{key}]]"), format!("[{table}.{key}]")]
-                        .iter()
-                        .any(|header| line == header)
+                    || [
+                        format!("[{key}]"),
+                        format!("[[{key}]]"),
+                        format!("[{table}.{key}]"),
+                        format!("[[{table}.{key}]]"),
+                    ]
+                    .iter()
+                    .any(|header| line == header)
             });
             assert!(found, "{table}.{key} is not in the example");
         }
     }
     // Uncommented, the defaults change nothing but what only makes sense together.
     let (settings, pattern) = EXAMPLE.split_once("# [[pattern]]").expect("the example of a pattern");
+    // Tables that stand commented out as a whole are examples; each ends at an empty line.
+    let mut is_example = false;
     let uncommented: String = settings
         .lines()
+        .filter(|line| {
+            is_example = (is_example || line.starts_with("# [[")) && !line.is_empty();
+            !is_example
+        })
         .map(|line| match line.strip_prefix("# ") {
             Some(key) if key.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => key,
             _ => line,
         })
         .filter(|line| {
-            !["heartbeat_url", "ca_file", "username", "password_file", "bases", "exchanges"]
-                .iter()
-                .any(|key| line.starts_with(key))
+            // What has no neutral value, and what means something with a digest alone.
+            const LEFT_OUT: [&str; 17] = [
+                "heartbeat_url",
+                "ca_file",
+                "username",
+                "password_file",
+                "name",
+                "bases",
+                "exchanges",
+                "at =",
+                "on =",
+                "quiet_hours",
+                "paused_until",
+                "late_filers",
+                "inbound",
+                "listen",
+                "public_url",
+                "public =",
+                "trusted_proxies",
+            ];
+            !LEFT_OUT.iter().any(|key| line.starts_with(key))
         })
         .map(|line| format!("{line}\n"))
         .collect();
     let folder = Path::new("/etc/edgar-watch");
-    let plain = parse(EXAMPLE, "plain", folder).expect("the example");
-    let full = parse(&uncommented, "full", folder).expect("the example, uncommented");
+    let load = |text: &str, name| {
+        let mut settings = parse(text, name, folder).unwrap_or_else(|error| panic!("{error}"));
+        // What was written differs, what it means does not.
+        settings.subscriptions.iter_mut().for_each(|own| own.written = WrittenSubscription::default());
+        settings
+    };
+    let plain = load(EXAMPLE, "plain");
+    let full = load(&uncommented, "full");
     assert_eq!(format!("{plain:?}"), format!("{full:?}"));
     let pattern: String = pattern.lines().map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
     let with_pattern = parse(&format!("{EXAMPLE}\n[[pattern]]\n{pattern}"), "pattern", folder).expect("its pattern");
@@ -181,8 +220,8 @@ fn each_fault_has_its_message() {
          anticipated, found \"staff_determinations\"",
     );
     check_added(
-        "[[subscription]]\nemail = \"desk@example.com\"\ndelivery = \"weekly\"\n",
-        "config.toml: subscription[0].delivery: expected immediate, found \"weekly\"",
+        "[[subscription]]\nemail = \"desk@example.com\"\ndelivery = \"hourly\"\n",
+        "config.toml: subscription[0].delivery: expected immediate, daily or weekly, found \"hourly\"",
     );
 }
 

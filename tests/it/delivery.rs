@@ -54,6 +54,14 @@ async fn the_mail_is_what_the_contract_says() {
         assert!(text.contains(part) && html.contains(part), "{part} is in both parts");
     }
     assert!(!html.contains("<img") && !html.contains("http-equiv"), "nothing remote");
+    let calendar = mail.attachment(0).and_then(|part| part.text_contents()).expect("the dates");
+    for line in
+        ["METHOD:PUBLISH", "SEQUENCE:0", "BEGIN:VALARM", "UID:0009992000-26-000001.0.", "DTSTART;VALUE=DATE:2026"]
+    {
+        assert!(calendar.contains(line), "{line} in\n{calendar}");
+    }
+    assert_eq!(header("In-Reply-To"), "<0009991001.issuer@alerts.edgar-watch>");
+    assert_eq!(header("References"), header("In-Reply-To"));
     let kept = desk.watcher.store.message(1).await.expect("the message").expect("the message");
     assert_eq!((kept.0.state, kept.1), (MessageState::Sent, None), "its bytes are dropped");
     assert_eq!(kept.0.last_reply.as_deref(), Some("250 2.0.0 queued as 1"));
@@ -191,7 +199,7 @@ async fn one_address_with_two_subscriptions_gets_one_mail_that_names_both() {
     assert_eq!(taken.len(), 1);
     let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");
     let text = mail.body_text(0).expect("a text part").into_owned();
-    assert!(text.contains("You get this because of the subscription config:1, config:2."), "{text}");
+    assert!(text.contains("because of your subscriptions config:1 (") && text.contains("config:2 ("), "{text}");
 }
 
 /// A relay that hangs costs its step's time limit, not the process.
@@ -213,8 +221,9 @@ async fn a_relay_that_hangs_is_given_up_at_each_step() {
             tls: SmtpTls::None,
             ca_file: None,
             login: None,
+            connections: 4,
         };
-        let timeouts = SmtpTimeouts { connect: limit, command: limit, data: limit };
+        let timeouts = SmtpTimeouts { connect: limit, command: limit, data_start: limit, data: limit };
         let mut transport = SmtpTransport::new(&settings, timeouts).expect("a transport");
         let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };
         let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no answer");
@@ -232,6 +241,7 @@ async fn starttls_is_required_and_never_opportunistic() {
         tls: SmtpTls::Starttls,
         ca_file: None,
         login: None,
+        connections: 4,
     };
     let mut transport = SmtpTransport::new(&settings, SmtpTimeouts::default()).expect("a transport");
     let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };

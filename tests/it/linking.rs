@@ -138,7 +138,7 @@ async fn who_was_not_told_gets_the_repeat_and_reads_where_it_was_first_told() {
     let sentence = format!("First reported in {} (filed 19 Mar 2026).", wire.accession());
     assert!(text.contains(&sentence) && html.contains(&sentence), "{text}");
     let references = mail.references().as_text_list().map(<[_]>::len);
-    assert_eq!(references, Some(2), "the letter's thread and the filing's own");
+    assert_eq!(references, Some(1), "the issuer's thread");
 }
 
 #[tokio::test]
@@ -175,6 +175,21 @@ async fn a_changed_deadline_is_told_to_everyone_with_what_changed() {
     for part in [&corrects, "trading suspended: 21 Sep 2026, was 14 Sep 2026"] {
         assert!(text.contains(part) && html.contains(part), "{part}: {text}");
     }
+
+    // A calendar moves the entry instead of adding another.
+    let entry = |mail: &mail_parser::Message<'_>| {
+        let calendar = mail.attachment(0).and_then(|part| part.text_contents()).expect("the dates").to_owned();
+        let entries = calendar.split("BEGIN:VEVENT").filter(|entry| entry.contains(".suspension.")).map(str::to_owned);
+        let entry = entries.last().expect("the suspension");
+        let value = |key: &str| {
+            let line = entry.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap_or_else(|| panic!("no {key} in {entry}")).trim().to_owned()
+        };
+        (value("UID:"), value("SEQUENCE:").parse::<u32>().expect("a number"), value("DTSTART;VALUE=DATE:"))
+    };
+    let (first, second) = (entry(&mail_on(&desk, &wire)), entry(&mail));
+    assert_eq!((&first.0, first.2.as_str(), second.2.as_str()), (&second.0, "20260914", "20260921"));
+    assert!(first.1 == 0 && second.1 > 0, "{} {}", first.1, second.1);
 
     // Whoever knows the correction is not told it again.
     file(&desk, &filing(3, "2026-03-19T18:00:20Z", determination(RECEIVED, &due("September 21, 2026")))).await;

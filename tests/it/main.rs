@@ -18,11 +18,23 @@ mod year;
 // The same letter in more than one filing: withheld, corrected, marked.
 mod linking;
 
+// Mail that comes back, and subscriptions from the command line.
+mod inbound;
+
+// The pages: consent, abuse, what everybody sees.
+mod pages;
+
 // Configuration: the example and each bad file.
 mod config;
 
 // How EDGAR is asked: User-Agent, pace, refusals, limits.
 mod fair_access;
+
+// More than one way out: webhooks, relays for some domains.
+mod ways;
+
+// Real peers: a mail server, a verifier of signatures, a parser of mails.
+mod peers;
 
 // Delivery: what each answer of the relay leads to.
 mod delivery;
@@ -35,6 +47,7 @@ mod evaluate;
 
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
 mod state;
+mod subscriptions;
 
 // Labelled notices, ours and those shared: floors for the reading.
 mod corpus;

@@ -1,5 +1,6 @@
 //! What the tests stand on: a desk with a loopback EDGAR, a store in a temporary folder and a clock that is driven.
 
+pub mod browser;
 pub mod filings;
 pub mod simulated;
 pub mod smtp;
@@ -79,6 +80,8 @@ pub struct DeskPlan {
     pub smtp_port: Option<u16>,
     /// Keys of `[poll]`.
     pub poll: String,
+    /// More keys of `[mail]`.
+    pub mail_keys: &'static str,
     /// More keys of `[mail.smtp]`.
     pub smtp_keys: &'static str,
 }
@@ -92,6 +95,7 @@ impl Default for DeskPlan {
             rate: 1000,
             smtp_port: None,
             poll: String::new(),
+            mail_keys: "",
             smtp_keys: "",
         }
     }
@@ -108,8 +112,8 @@ impl DeskPlan {
         format!(
             "[edgar]\nuser_agent = \"Test Desk ops@example.com\"\nwww_url = \"{edgar_url}\"\ndata_url = \"{edgar_url}\"\n\
              max_requests_per_second = {}\n[watch]\nissuers = {}\nforms = {}\n[poll]\n{}\n[store]\nurl = \"sqlite://state.db\"\n\
-             [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n{mail}{}",
-            self.rate, self.issuers, self.forms, self.poll, self.subscriptions
+             [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n{}{mail}{}",
+            self.rate, self.issuers, self.forms, self.poll, self.mail_keys, self.subscriptions
         )
     }
 

@@ -34,4 +34,15 @@ ALTER TABLE messages ADD COLUMN held_until INTEGER;
 -- Of the digests, each carries any number of notices.
 ALTER TABLE messages ADD COLUMN is_digest INTEGER NOT NULL DEFAULT 0;
 
-CREATE INDEX messages_digests ON messages (recipient, held_until) WHERE is_digest = 1 AND state = 'waiting';
+CREATE INDEX messages_digests ON messages (recipient, held_until) WHERE is_digest = 1;
+
+-- Mails that came back, one row each.
+CREATE TABLE bounces (
+    message    INTEGER PRIMARY KEY,                 -- its number in the outbox
+    address    INTEGER NOT NULL REFERENCES addresses (id),
+    bounced_at INTEGER NOT NULL,
+    is_hard    INTEGER NOT NULL,
+    words      TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX bounces_by_address ON bounces (address);

@@ -1,0 +1,81 @@
+//! The keys of signed tokens: a systemd credential, or a file beside the store that is made on first need. Not in the
+//! store: who has a copy of that must not be able to unsubscribe everyone in it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use data_encoding::HEXLOWER;
+
+use super::{Store, beside, prepare_folder};
+use crate::fail_points::{self, Moment};
+use crate::tokens::Keys;
+
+/// The name of the credential (systemd.exec(5), LoadCredential=).
+const CREDENTIAL: &str = "token-secret";
+const SECRET_BYTES: usize = 32;
+const MAKE: &str = "make the token keys";
+
+impl Store {
+    /// Reads the keys, and makes a file with one where there is none.
+    ///
+    /// # Errors
+    /// When they cannot be read or written, or are no keys.
+    pub fn token_keys(&self) -> anyhow::Result<Keys> {
+        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(CREDENTIAL));
+        match credential.filter(|file| file.is_file()) {
+            Some(credential) => read(&credential),
+            None => read_or_make(&beside(&self.path, ".keys")),
+        }
+    }
+}
+
+fn read_or_make(file: &Path) -> anyhow::Result<Keys> {
+    if !file.exists() {
+        make(file).with_context(|| format!("token keys {}", file.display()))?;
+    }
+    read(file)
+}
+
+fn read(file: &Path) -> anyhow::Result<Keys> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("token keys {}", file.display()))?;
+    Keys::parse(&text).map_err(|fault| anyhow!("token keys {}: {fault}", file.display()))
+}
+
+/// Complete the moment it appears; of two processes the first wins.
+fn make(file: &Path) -> anyhow::Result<()> {
+    prepare_folder(file)?;
+    let mut secret = [0; SECRET_BYTES];
+    getrandom::fill(&mut secret).map_err(|error| anyhow!("no randomness: {error}"))?;
+    // Only its owner may read a temporary file.
+    let mut new = tempfile::NamedTempFile::new_in(file.parent().unwrap_or_else(|| Path::new(".")))?;
+    writeln!(
+        new,
+        "# Signs the links in mails. Keep it: without it the links in mails that were sent stop working.\n\
+         # The first key signs. To change it, put a new line \"id key\" before the old one.\nk1 {}",
+        HEXLOWER.encode(&secret)
+    )?;
+    new.as_file().sync_all()?;
+    fail_points::pass(Moment::Before, MAKE);
+    match new.persist_noclobber(file) {
+        Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error.into()),
+        _ => {}
+    }
+    fail_points::pass(Moment::After, MAKE);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_made_once_and_for_their_owner_alone() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("state.db.keys");
+        let first = read_or_make(&file).expect("keys").erased("a@example.com");
+        assert_eq!(read_or_make(&file).expect("keys").erased("a@example.com"), first, "they stay the same");
+        assert_eq!(std::fs::metadata(&file).expect("the file").mode() & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,100 @@
+//! Connections: how many, how long, and how large their headers may be.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use listenfd::ListenFd;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// Connections at a time; more wait to be accepted.
+const MOST_CONNECTIONS: usize = 256;
+/// A connection that does not send its headers in this time is closed.
+const LONGEST_HEADERS: Duration = Duration::from_secs(10);
+/// All headers of a request together.
+const LARGEST_HEADERS: usize = 16 * 1024;
+/// A connection is closed after this time, whatever it does: no request takes nearly as long.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(120);
+/// The request in hand may finish when the program is asked to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The listener could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("http.listen {address}: {error}")]
+pub struct ListenError {
+    address: SocketAddr,
+    error: std::io::Error,
+}
+
+/// The socket that systemd hands over (sd_listen_fds(3)), or one of our own.
+///
+/// # Errors
+/// [`ListenError`], when the port is taken or may not be used.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    let failed = |error| ListenError { address, error };
+    match ListenFd::from_env().take_tcp_listener(0).map_err(failed)? {
+        Some(socket) => {
+            socket.set_nonblocking(true).map_err(failed)?;
+            TcpListener::from_std(socket).map_err(failed)
+        }
+        None => TcpListener::bind(address).await.map_err(failed),
+    }
+}
+
+/// Serves connections until told to stop.
+pub async fn serve(listener: TcpListener, pages: Router, mut stopped: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        // It is never closed.
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let pages = pages.clone();
+                connections.spawn(async move {
+                    let _ = tokio::time::timeout(LONGEST_CONNECTION, serve_connection(stream, peer, pages)).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: one that ends gives one back.
+                tracing::warn!("a connection could not be accepted: {error}");
+                drop(place);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    let finish = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(STOP_PATIENCE, finish).await;
+}
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, pages: Router) {
+    let _ = stream.set_nodelay(true);
+    let service = pages.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.map(axum::body::Body::new)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(LONGEST_HEADERS)
+        .max_buf_size(LARGEST_HEADERS)
+        .keep_alive(true)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = served.await {
+        // Browsers go away; that is theirs to do.
+        tracing::debug!("a connection ended early: {error}");
+    }
+}
