@@ -18,7 +18,7 @@ use crate::alert::Alert;
 use crate::config::{WebhookFormat, WebhookSettings};
 use crate::edgar::client::is_loopback;
 use crate::mail::DeliveryError;
-use crate::render::{Style, subject};
+use crate::render::{Style, alert_json, subject};
 
 /// What stands before a webhook's name where a mail has its recipient.
 pub const WEBHOOK: &str = "webhook:";
@@ -33,35 +33,23 @@ const MOST_WORDS: usize = 200;
 /// # Errors
 /// Never for alerts of ours: they are all text and numbers.
 pub fn write_body(format: WebhookFormat, alert: &Alert, id: &str) -> anyhow::Result<Vec<u8>> {
-    let title = subject(alert, Style::default());
-    let line = format!("{title} {}", alert.index_url);
+    let line = format!("{} {}", subject(alert, Style::default()), alert.index_url);
     let body = match format {
         WebhookFormat::Slack => json!({ "text": line }),
         WebhookFormat::Discord => json!({ "content": line }),
-        WebhookFormat::Json => full_body(alert, &title, id),
+        WebhookFormat::Json => full_body(alert, id),
     };
     Ok(serde_json::to_vec(&body)?)
 }
 
-fn full_body(alert: &Alert, title: &str, id: &str) -> Value {
-    let filer = alert.filers.first();
-    json!({
-        "schema": 1,
-        "delivery": id,
-        "id": alert.id,
-        "title": title,
-        "issuer": filer.map(|filer| &filer.name),
-        "cik": filer.map(|filer| filer.cik),
-        "ticker": alert.ticker,
-        "accession": alert.accession,
-        "form": alert.form.to_string(),
-        "filing_date": alert.filing_date,
-        "accepted_at": alert.accepted_at,
-        "filing_url": alert.index_url,
-        "purpose": alert.purpose,
-        "check": alert.wants_checking(),
-        "events": alert.news().collect::<Vec<_>>(),
-    })
+fn full_body(alert: &Alert, id: &str) -> Value {
+    let mut body = alert_json(alert);
+    body.insert("schema".to_owned(), json!(1));
+    body.insert("delivery".to_owned(), json!(id));
+    body.insert("purpose".to_owned(), json!(alert.purpose));
+    body.insert("check".to_owned(), json!(alert.wants_checking()));
+    body.insert("events".to_owned(), json!(alert.news().collect::<Vec<_>>()));
+    Value::Object(body)
 }
 
 /// `v1,` and the signature of a delivery, by the specification's scheme for shared secrets.

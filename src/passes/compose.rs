@@ -51,7 +51,8 @@ pub struct Recipient {
 
 impl Watcher {
     /// The exact bytes to send: those of the first attempt, or now made and kept before anything is sent. `None` for a
-    /// digest that has nothing to tell and whose recipient no longer wants it then: it is dropped.
+    /// message that was dropped meanwhile, and for a digest that has nothing to tell and whose recipient no longer wants it
+    /// then: that is dropped here.
     pub(super) async fn frozen_bytes(
         &self,
         message: &DueMessage,
@@ -82,6 +83,9 @@ impl Watcher {
             };
             if self.store.freeze_message(message.id, &bytes, carried.len()).await? {
                 return Ok(Some(bytes));
+            }
+            if !self.store.is_waiting(message.id).await? {
+                return Ok(None);
             }
         }
         bail!("it changes faster than it can be written")

@@ -102,7 +102,8 @@ impl Watcher {
                 }
                 pinned = self.store.pinned_tickers().await?;
             }
-            for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
+            // One that a subscriber names is in `status`, and is nobody's failure.
+            for ticker in configured.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
                 let words = self.store.fact(&unknown_key(ticker)).await?.map(|(words, _)| words);
                 unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
             }

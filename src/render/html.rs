@@ -29,13 +29,13 @@ pub fn render_html(body: &Body) -> String {
          <meta name=\"supported-color-schemes\" content=\"light dark\"><title>{headline}</title>\n\
          <style>{STYLE}</style></head>\n\
          <body class=\"bg\" style=\"margin:0;padding:0;background:#ffffff\">\n\
-         <div style=\"{HIDDEN}\">{preheader}</div>\n\
+         <div role=\"main\"><div style=\"{HIDDEN}\">{preheader}</div>\n\
          <table role=\"presentation\" class=\"bg\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" \
          style=\"background:#ffffff\"><tr><td class=\"pad\" align=\"center\" style=\"padding:20px\">\n\
          <table role=\"presentation\" width=\"600\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" \
          style=\"width:100%;max-width:600px;text-align:left\">\n\
-         <tr><td class=\"fg\" style=\"{FONT};font-size:18px;line-height:24px;font-weight:bold;padding-bottom:12px\">\
-         {headline}</td></tr>\n{sections}</table>\n</td></tr></table>\n</body></html>\n",
+         <tr><td style=\"padding-bottom:12px\"><h1 class=\"fg\" style=\"{FONT};font-size:18px;line-height:24px;\
+         font-weight:bold;margin:0\">{headline}</h1></td></tr>\n{sections}</table>\n</td></tr></table>\n</div></body></html>\n",
         headline = escape(&body.headline),
         preheader = escape(&body.preheader.chars().take(LONGEST_PREHEADER).collect::<String>()),
     )

@@ -558,19 +558,32 @@ impl Store {
     }
 
     /// Keeps the exact bytes of a mail before its first attempt, so that every attempt sends the same. `false` when it no
-    /// longer carries so many notices: it is to be written again.
+    /// longer waits, or no longer carries so many notices: then it is to be written again.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub async fn freeze_message(&self, id: i64, bytes: &[u8], n_notices: usize) -> anyhow::Result<bool> {
         let statement = sqlx::query(
             "UPDATE messages SET bytes = $2
-             WHERE id = $1 AND bytes IS NULL AND (SELECT COUNT(*) FROM notices WHERE message = $1) = $3",
+             WHERE id = $1 AND bytes IS NULL AND state = 'waiting' AND (SELECT COUNT(*) FROM notices WHERE message = $1) = $3",
         )
         .bind(id)
         .bind(bytes.to_vec())
         .bind(i64::try_from(n_notices).unwrap_or(i64::MAX));
         Ok(self.write(statement, "freeze a message").await? > 0)
+    }
+
+    /// Whether a message is still to be sent.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_waiting(&self, id: i64) -> anyhow::Result<bool> {
+        let found: Option<(String,)> = sqlx::query_as("SELECT state FROM messages WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read a message"))?;
+        Ok(found.is_some_and(|(state,)| MessageState::parse(&state) == MessageState::Waiting))
     }
 
     /// Counts an attempt before it is made and sets the time of the next. A mail goes out only when this is on disk:

@@ -240,12 +240,12 @@ fn check_form(site: &Site, headers: &HeaderMap, fields: &Fields) -> Result<(), R
     Err(trouble_page(site, StatusCode::FORBIDDEN, words))
 }
 
-/// A bare address in lower case, of a shape that mail servers take.
+/// A bare address in lower case, of a shape that every mail server takes.
 fn read_address(text: &str) -> Option<String> {
     let address: lettre::Address = text.parse().ok()?;
     let text = address.to_string().to_lowercase();
     let has_dot = address.domain().contains('.');
-    (text.len() <= 254 && has_dot && !text.contains('"')).then_some(text)
+    (text.len() <= 254 && text.is_ascii() && has_dot && !text.contains('"')).then_some(text)
 }
 
 fn too_many(site: &Site) -> Response {

@@ -19,7 +19,7 @@ use super::Site;
 use super::pages::{failure_page, page, trouble_page};
 use crate::alert::{Alert, Purpose};
 use crate::classify::{Basis, EventKind, Evidence, Exchange, ListingEvent};
-use crate::render::{Line, Setting, Style, describe_alert, event_title, subject};
+use crate::render::{Line, Setting, Style, alert_json, describe_alert, event_title, subject};
 use crate::store::StoredDocument;
 
 /// The list goes so far back, and is so long at most.
@@ -155,7 +155,6 @@ fn notice_url(site: &Site, alert: &Alert) -> String {
 }
 
 fn summary_json(site: &Site, alert: &Alert) -> Value {
-    let filer = alert.filers.first();
     let events: Vec<Value> = alert
         .news()
         .map(|event| {
@@ -165,21 +164,10 @@ fn summary_json(site: &Site, alert: &Alert) -> Value {
             })
         })
         .collect();
-    json!({
-        "id": alert.id,
-        "url": notice_url(site, alert),
-        "title": subject(alert, Style::default()),
-        "issuer": filer.map(|filer| &filer.name),
-        "cik": filer.map(|filer| filer.cik),
-        "ticker": alert.ticker,
-        "accession": alert.accession,
-        "form": alert.form.to_string(),
-        "filing_date": alert.filing_date,
-        "accepted_at": alert.accepted_at,
-        "read_at": alert.read_at,
-        "filing_url": alert.index_url,
-        "events": events,
-    })
+    let mut summary = alert_json(alert);
+    summary.insert("url".to_owned(), json!(notice_url(site, alert)));
+    summary.insert("events".to_owned(), json!(events));
+    Value::Object(summary)
 }
 
 /// `/notices/ID` and `/notices/ID.json`.

@@ -265,3 +265,100 @@ fn all_faults_are_told_at_once() {
     let text = GOOD.replacen("RBBN", "32O193", 1).replacen("b@example.com", "nobody", 1);
     assert_eq!(faults(&text).len(), 2, "{:?}", faults(&text));
 }
+
+#[test]
+fn a_subscription_says_what_is_wrong_with_it() {
+    let check = |keys: &str, expected: &str| {
+        let expected = format!("config.toml: subscription[0].{expected}");
+        check_added(&format!("[[subscription]]\nemail = \"desk@example.com\"\n{keys}\n"), &expected);
+    };
+    check("min_confidence = 2.0", "min_confidence: expected 0 to 1, found 2");
+    check("quiet_hours = \"22:00\"", "quiet_hours: expected hours such as \"22:00-07:00\", found \"22:00\"");
+    check(
+        "quiet_hours = \"07:00-07:00\"",
+        "quiet_hours: expected hours such as \"22:00-07:00\", found \"07:00-07:00\"",
+    );
+    check("time_zone = \"Berlin\"", "time_zone: expected a zone such as \"Europe/Berlin\", found \"Berlin\"");
+    check("dates = \"german\"", "dates: expected \"en\", \"iso\" or a locale such as \"de_DE\", found \"german\"");
+    check("paused_until = \"soon\"", "paused_until: expected a date such as \"2026-12-24\", found \"soon\"");
+    check("at = \"08:00\"", "at means nothing with delivery = \"immediate\"");
+    check("delivery = \"daily\"\non = \"monday\"", "on means nothing with delivery = \"daily\"");
+    check("delivery = \"weekly\"\non = \"someday\"", "on: expected a day such as \"monday\", found \"someday\"");
+    check("name = \"two words\"", "name: expected letters, digits, - _ and ., found \"two words\"");
+    let group = "[groups]\nlate = [\"RBBN\"]\n[[subscription]]\nemail = \"a@example.com\"\nissuers = [\"group:lat\"]\n";
+    check_added(
+        group,
+        "config.toml: subscription[0].issuers[0]: there is no group \"lat\": did you mean \"group:late\"?",
+    );
+    let twice = "[[subscription]]\nname = \"a\"\nemail = \"a@example.com\"\n[[subscription]]\nname = \"a\"\nemail = \"b@example.com\"\n";
+    check_added(twice, "config.toml: subscription[1].name: \"a\" is used twice");
+}
+
+#[test]
+fn pages_webhooks_and_relays_say_what_is_wrong_with_them() {
+    check_added(
+        "[http]\nlisten = \"127.0.0.1:8080\"\n",
+        "config.toml: http.public_url is missing: links are built from it (example: \"https://alerts.example.com\")",
+    );
+    check_added(
+        "[http]\nlisten = \"8080\"\npublic_url = \"https://alerts.example.com\"\n",
+        "config.toml: http.listen: expected an address such as \"127.0.0.1:8080\", found \"8080\"",
+    );
+    check_added(
+        "[http]\npublic_url = \"alerts.example.com\"\n",
+        "config.toml: http.public_url: expected a URL such as \"https://alerts.example.com\", found \"alerts.example.com\"",
+    );
+    check_added(
+        "[http]\nlisten = \"127.0.0.1:80\"\npublic_url = \"https://a.example\"\ntrusted_proxies = [\"proxy\"]\n",
+        "config.toml: http.trusted_proxies[0]: expected an address or a network such as \"127.0.0.1\" or \"10.0.0.0/8\", \
+         found \"proxy\"",
+    );
+    check_added(
+        "inbound = \"a+b@example.com\"\n",
+        "config.toml: mail.inbound: expected a bare address such as \"edgar-watch@example.com\", found \"a+b@example.com\"",
+    );
+    check_added(
+        "[[mail.route]]\ndomains = [\"example.net\"]\n",
+        "config.toml: mail.route[0].host is missing (example: \"relay.example.com\")",
+    );
+    check_added("[mail.smtp]\nconnections = 0\n", "config.toml: mail.smtp.connections: expected 1 to 100, found 0");
+    // Its path is a secret.
+    check_added(
+        "[[webhook]]\nname = \"chat\"\nurl = \"http://hooks.example.com/hunter2\"\n",
+        "config.toml: webhook[0].url: expected a https URL",
+    );
+    check_added(
+        "[[webhook]]\nurl = \"https://hooks.example.com/\"\nformat = \"xml\"\n",
+        "config.toml: webhook[0].format: expected json, slack or discord, found \"xml\"",
+    );
+}
+
+#[test]
+fn a_dkim_key_is_taken_or_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key.pem");
+    let refusal = |pem: &str| {
+        std::fs::write(&file, pem).expect("a file");
+        let fault = faults(&format!("{GOOD}[[mail.dkim]]\nselector = \"s\"\nkey_file = \"{}\"\n", file.display()));
+        fault.join("").replace(&file.display().to_string(), "FILE")
+    };
+    // Shapes alone: what is inside is not looked at first.
+    let pem = |kind: &str| format!("-----BEGIN {kind}-----\nMAA=\n-----END {kind}-----\n");
+    assert_eq!(
+        refusal(&pem("RSA PRIVATE KEY")),
+        "config.toml: mail.dkim[0].key_file: FILE is no PKCS#8 key; convert it: \
+         openssl pkcs8 -topk8 -nocrypt -in FILE -out FILE.pkcs8"
+    );
+    assert_eq!(
+        refusal(&pem("ENCRYPTED PRIVATE KEY")),
+        "config.toml: mail.dkim[0].key_file: FILE is encrypted; convert it: \
+         openssl pkcs8 -in FILE -out FILE.pkcs8 -topk8 -nocrypt"
+    );
+    assert_eq!(
+        refusal("not a key"),
+        "config.toml: mail.dkim[0].key_file: FILE holds no private key in PEM (BEGIN PRIVATE KEY)"
+    );
+    assert!(refusal(&pem("PRIVATE KEY")).contains("neither an Ed25519 key nor an RSA key of 2048 to 4096 bits"));
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+    assert_eq!(refusal(&key.serialize_pem()), "");
+}

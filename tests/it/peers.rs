@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::PUBLIC_URL;
 use crate::support::filings::TestFiling;
+use crate::support::smtp::{Act, FakeSmtp, Step};
 use crate::support::{Desk, DeskPlan, edgar_watch, files_below, read_mails, text};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
@@ -149,7 +150,7 @@ struct Postfix {
 }
 
 impl Postfix {
-    fn start() -> Option<Self> {
+    fn start(next: &FakeSmtp) -> Option<Self> {
         const SKIPPED: &str = "delivery through a real Postfix";
         let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
         if !is_root {
@@ -168,7 +169,9 @@ impl Postfix {
         let port = listener.local_addr().expect("an address").port();
         drop(listener);
         let done = Command::new(peers().join("postfix"))
-            .args([Path::new("start"), folder.path(), Path::new(&port.to_string())])
+            .arg("start")
+            .arg(folder.path())
+            .args([port.to_string(), next.port().to_string()])
             .output()
             .expect("the script runs");
         assert!(done.status.success(), "{}{}", text(&done.stdout), text(&done.stderr));
@@ -200,7 +203,13 @@ impl Drop for Postfix {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postfix_takes_mail_over_tls_and_sends_back_what_it_cannot_deliver() {
-    let Some(postfix) = Postfix::start() else { return };
+    // Postfix takes this one's mail and finds out later that nobody wants it.
+    let next = FakeSmtp::scripted(|step, _| match step {
+        Step::Rcpt => Act::Say("550 5.1.1 this mailbox is gone"),
+        _ => Act::Go,
+    })
+    .await;
+    let Some(postfix) = Postfix::start(&next) else { return };
     let smtp_keys = format!(
         "tls = \"starttls\"\nca_file = \"{0}/ca.pem\"\nusername = \"edgar-watch@example.test\"\n\
          password_file = \"{0}/password\"\n",
