@@ -130,6 +130,19 @@ pub fn owner_message_id(matter: &str, at: DateTime<Utc>, recipient: &str) -> Str
     format!("owner.{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[matter, &at, &recipient.to_lowercase()]))
 }
 
+/// The identity of a mail by which an address agrees to something, without angle brackets.
+pub fn consent_message_id(matter: &str, recipient: &str) -> String {
+    format!("{CONSENT}{}@{MESSAGE_ID_DOMAIN}", fingerprint(&[matter, &recipient.to_lowercase()]))
+}
+
+/// Whether a mail of this identity asks an address to agree to something.
+pub fn is_consent(message_id: &str) -> bool {
+    message_id.starts_with(CONSENT)
+}
+
+/// What their identities begin with; the store lets go of them by it.
+const CONSENT: &str = "consent.";
+
 fn fingerprint(parts: &[&str]) -> String {
     let digest = Sha256::digest(parts.join("\n"));
     digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()

@@ -67,7 +67,7 @@ pub async fn run_until(
     let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store), clock)?);
     watcher.take_up_after_upgrade().await?;
     let pages = match &watcher.settings.http {
-        Some(http) => Some(listen(http.listen).await.map_err(|error| PassError::Config(error.to_string()))?),
+        Some(http) => Some(listen(http.listen).await.map_err(|error| PassError::Outage(error.to_string()))?),
         None => None,
     };
     let wake = Arc::new(Wake::default());
@@ -80,16 +80,9 @@ pub async fn run_until(
         if let Ok(address) = listener.local_addr() {
             tracing::info!("pages are served on {address}");
         }
-        tasks.spawn(web::serve(listener, web::router(&site), stopped.clone()));
+        tasks.spawn(web::serve(listener, web::router(&site), site.trusted_proxies().to_vec(), stopped.clone()));
         let wake = wake.clone();
-        let fulfil = web::fulfil(site, wishes, move || wake.mailer.notify_one());
-        let mut stopped = stopped.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = fulfil => {}
-                _ = stopped.changed() => {}
-            }
-        });
+        tasks.spawn(web::fulfil(site, wishes, stopped.clone(), move || wake.mailer.notify_one()));
     }
     tasks.spawn(deliver_loop(watcher.clone(), wake.clone(), stopped));
     // Outside systemd there is nobody to notify.

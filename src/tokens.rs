@@ -26,8 +26,6 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [Self::Confirm, Self::Preferences, Self::Unsubscribe, Self::Bounce, Self::Form];
-
     fn letter(self) -> char {
         match self {
             Self::Confirm => 'c',
@@ -133,6 +131,11 @@ impl Keys {
         Ok(subject.to_owned())
     }
 
+    /// What tells these keys from others, and nobody what they are: a word for each.
+    pub fn fingerprints(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.mac("fingerprint")[..8].to_owned()).collect()
+    }
+
     /// What stands for an address that was erased, under each key, the signing one first: who knows the address and the
     /// keys can tell that it was, and nobody else.
     pub fn erased(&self, address: &str) -> Vec<String> {
@@ -167,11 +170,6 @@ pub fn find_token(text: &str, purpose: Purpose) -> Option<&str> {
         let is_for_it = word.chars().next().is_some_and(|first| first.eq_ignore_ascii_case(&purpose.letter()));
         is_for_it && word.split('.').count() == 4 && word.len() >= 30
     })
-}
-
-/// What kind of token a text has the shape of.
-pub fn find_any_token(text: &str) -> Option<(Purpose, &str)> {
-    Purpose::ALL.into_iter().find_map(|purpose| Some((purpose, find_token(text, purpose)?)))
 }
 
 #[cfg(test)]

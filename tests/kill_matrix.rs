@@ -45,7 +45,7 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 49] = [
+const WRITES: [&str; 48] = [
     "add a subscription",
     "add days",
     "begin an attempt",
@@ -67,7 +67,6 @@ const WRITES: [&str; 49] = [
     "let go of old filers",
     "look back",
     "make the token keys",
-    "note a bounce",
     "note an acceptance time",
     "park a filing",
     "pause subscriptions",

@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::linking::Link;
 use crate::mail::{DeliveryError, Envelope, Mailer};
-use crate::passes::{Recipient, write_notice};
+use crate::passes::{Recipient, relay_for, write_notice};
 use crate::render::{Style, subject};
 use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
 
@@ -140,15 +140,19 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let row = store.alert(id).await?.ok_or_else(|| Failure::failed(format!("there is no alert \"{id}\"")))?;
     let alert = parse(&row)?;
     let message_id = message_id(&alert.id, &to);
-    let asked = ["alerts --resend".to_owned()];
-    let recipient = Recipient { address: to.clone(), reasons: asked.to_vec(), ..Recipient::default() };
+    let reasons = vec!["alerts --resend".to_owned()];
+    let recipient = Recipient { address: to.clone(), reasons, ..Recipient::default() };
     let bytes = write_notice(&settings.mail, &alert, &recipient, &message_id, system_clock().now())?;
-    let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
+    let mailer = match relay_for(settings, &to) {
+        Some(relay) => Mailer::for_relay(relay),
+        None => Mailer::new(&settings.mail),
+    };
+    let mut mailer = mailer.map_err(|error| Failure::config(format!("{error:#}")))?;
     let from = settings.mail.from.email.to_string();
     let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;
     mailer.close().await;
     let reply = reply.map_err(|error| match error {
-        DeliveryError::Permanent(_) => Failure::failed(error),
+        DeliveryError::Permanent(_) | DeliveryError::BadAddress(_) => Failure::failed(error),
         _ => Failure::out_of_reach(error),
     })?;
     print(&format!("{to}: {reply}\n"))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::{Common, Failure, print, system_clock};
+use super::{Common, Failure, complain, print, system_clock};
 use crate::inbound::{BounceKind, Inbound, read_inbound};
 use crate::store::{Silence, Store};
 use crate::tokens::{Keys, Purpose};
@@ -30,7 +30,10 @@ const MAX_BYTES: u64 = 10_000_000;
 
 pub(super) async fn run(common: &Common, args: &InboundArgs) -> Result<(), Failure> {
     let (_, store) = common.load_with_store().await?;
-    let keys = store.token_keys().map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
+    let keys = store
+        .known_token_keys(system_clock().now())
+        .await
+        .map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
     if let Some(folder) = &args.maildir {
         return take_maildir(&store, &keys, folder).await;
     }
@@ -48,18 +51,28 @@ async fn take_maildir(store: &Store, keys: &Keys, folder: &Path) -> Result<(), F
     let entries = std::fs::read_dir(&new).with_context(|| new.display().to_string())?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
-    for file in files {
-        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut mail = Vec::new();
-        let open = std::fs::File::open(&file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut mail));
-        open.with_context(|| file.display().to_string())?;
-        let done = take(store, keys, &mail, &[]).await;
-        print(&format!("{name}: {}\n", done.map_err(|error| Failure::out_of_reach(format!("{error:#}")))?))?;
-        // Seen, as mail programs mark it.
-        let seen = folder.join("cur").join(format!("{name}:2,S"));
-        std::fs::rename(&file, &seen).with_context(|| seen.display().to_string())?;
+    let mut n_failed = 0;
+    for file in files.iter().filter(|file| file.is_file()) {
+        // One that cannot be read or moved must not keep the others waiting.
+        if let Err(failure) = take_file(store, keys, folder, file).await {
+            complain(format!("{}: {}", file.display(), failure.message));
+            n_failed += 1;
+            if failure.code == 75 {
+                return Err(failure);
+            }
+        }
     }
-    Ok(())
+    if n_failed == 0 { Ok(()) } else { Err(Failure::failed(format!("{n_failed} mails were not taken"))) }
+}
+
+async fn take_file(store: &Store, keys: &Keys, folder: &Path, file: &Path) -> Result<(), Failure> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut mail = Vec::new();
+    std::fs::File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut mail)).map_err(Failure::failed)?;
+    let done = take(store, keys, &mail, &[]).await;
+    print(&format!("{name}: {}\n", done.map_err(|error| Failure::out_of_reach(format!("{error:#}")))?))?;
+    // Seen, as mail programs mark it.
+    std::fs::rename(file, folder.join("cur").join(format!("{name}:2,S"))).map_err(Failure::failed)
 }
 
 /// Does what one mail asks for, and says what that was.

@@ -54,13 +54,13 @@ enum Action {
         #[arg(required = true)]
         whom: Vec<String>,
     },
-    /// End subscriptions; an address that leaves altogether is not written to again
+    /// End subscriptions; an address that the configuration names is silenced until it is resumed
     Remove {
         /// Ids or addresses
         #[arg(required = true)]
         whom: Vec<String>,
     },
-    /// All that is known of an address, or all subscriptions: one JSON object a line
+    /// The subscriptions of an address and the mails to it, or all subscriptions: one JSON object a line
     Export {
         /// The address
         address: Option<String>,
@@ -156,16 +156,14 @@ pub(super) async fn run(common: &Common, args: &SubscriptionsArgs) -> Result<(),
             let rows = find(&store, whom).await?;
             let configured = rows.iter().filter(|row| row.origin == Origin::Config);
             let addresses: BTreeSet<&str> = configured.map(|row| row.address.as_str()).collect();
-            let (others, ended): (Vec<&SubscriptionRow>, Vec<&SubscriptionRow>) =
-                rows.iter().partition(|row| addresses.contains(row.address.as_str()));
-            store.end_subscriptions(&ended.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), now).await?;
+            let of_people: Vec<&str> =
+                rows.iter().filter(|row| row.origin != Origin::Config).map(|row| row.id.as_str()).collect();
+            store.end_subscriptions(&of_people, now).await?;
             // What a configuration asks for would begin anew with the next reading of it.
             for address in &addresses {
                 store.silence_address(address, Silence::Unsubscribed, "removed by hand", now).await?;
             }
-            for row in ended.iter().chain(&others) {
-                print(&format!("subscription {}: removed\n", row.id))?;
-            }
+            print_each(&rows, "removed")?;
             for address in addresses {
                 print(&format!("{address} is in the configuration: it gets no mail until it is resumed\n"))?;
             }
@@ -174,7 +172,7 @@ pub(super) async fn run(common: &Common, args: &SubscriptionsArgs) -> Result<(),
         Action::Export { address } => export(&store, address.as_deref()).await,
         Action::Erase { address } => {
             let address = parse_address(address)?;
-            let erased = store.token_keys()?.erased(&address).into_iter().next().unwrap_or_default();
+            let erased = store.known_token_keys(now).await?.erased(&address).into_iter().next().unwrap_or_default();
             if !store.erase_address(&address, &erased, now).await? {
                 return Err(Failure::failed("nothing is known of that address"));
             }
@@ -222,8 +220,8 @@ async fn add(settings: &Settings, store: &Store, args: &AddArgs) -> Result<(), F
         paused_until: args.paused_until.clone(),
     };
     written.check(&settings.groups).map_err(|faults| Failure::usage(faults.join("\n")))?;
-    let keys = store.token_keys()?;
     let now = system_clock().now();
+    let keys = store.known_token_keys(now).await?;
     let state = if args.ask { SubscriptionState::Pending } else { SubscriptionState::Active };
     let erased_as = keys.erased(&address);
     let new = NewSubscription { id: new_subscription_id()?, origin: Origin::Cli, address, erased_as, state, written };
@@ -234,16 +232,15 @@ async fn add(settings: &Settings, store: &Store, args: &AddArgs) -> Result<(), F
         ),
         false => None,
     };
-    store.add_subscription(&new, now).await?;
-    let rows = store.subscriptions(Which::Id(&new.id)).await?;
-    if rows.iter().any(is_erased) {
-        store.end_subscriptions(&[&new.id], now).await?;
+    if store.is_erased(&new.erased_as).await? {
         return Err(Failure::failed("that address was erased: nobody may write to it"));
     }
     if let Some(mail) = mail {
-        store.enqueue_once(&mail, now).await?;
+        store.ask_to_subscribe(&new, &mail, now).await?;
         return print(&format!("subscription {}: waits for {} to confirm\n", new.id, new.address));
     }
+    store.add_subscription(&new, now).await?;
+    let rows = store.subscriptions(Which::Id(&new.id)).await?;
     print(&format!("subscription {}: {}\n", new.id, new.written.summary()))?;
     match rows.first().and_then(|row| row.silenced.as_ref()) {
         Some((silence, _, _)) => print(&format!(

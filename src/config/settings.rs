@@ -17,7 +17,7 @@ use crate::classify::Phrase;
 use crate::edgar::ids::FormType;
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
 use crate::mail::DkimKey;
-use crate::subscription::{IssuerKey, Subscription, Terms, WrittenSubscription, check_issuers};
+use crate::subscription::{CONFIGURED, IssuerKey, Subscription, Terms, WrittenSubscription, check_issuers};
 
 /// Everything configured, checked.
 #[derive(Debug, Clone)]
@@ -338,7 +338,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         .collect();
     for (index, subscription) in subscriptions.iter().enumerate() {
         if subscriptions[..index].iter().any(|other| other.id == subscription.id) {
-            let name = subscription.id.trim_start_matches("config:");
+            let name = subscription.id.trim_start_matches(CONFIGURED);
             checker.fault(format!("subscription[{index}].name: \"{name}\" is used twice"));
         }
     }
@@ -500,7 +500,7 @@ fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
     let give_up_after =
         checker.duration("mail.give_up_after", raw.give_up_after.as_deref(), "5d", Duration::from_secs(60));
     let transport = match raw.transport.as_deref().unwrap_or("smtp") {
-        "smtp" => check_smtp(checker, "mail.smtp", &raw.smtp).map(Transport::Smtp),
+        "smtp" => check_smtp(checker, "mail.smtp", "smtp-password", &raw.smtp).map(Transport::Smtp),
         "sendmail" => Some(Transport::Sendmail),
         "folder" => {
             let path = checker.path(raw.folder.as_deref().unwrap_or("mail"));
@@ -552,6 +552,12 @@ fn check_public_url(checker: &mut Checker, text: &str) -> Option<String> {
         let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         matches!(url.scheme(), "http" | "https") && url.has_host() && url.password().is_none() && is_bare
     });
+    const OWN: [&str; 8] =
+        ["subscribe", "confirm", "preferences", "unsubscribe", "notices", "notices.json", "feed.atom", "style.css"];
+    let first = url.as_ref().and_then(|url| url.path_segments()?.next().map(str::to_owned)).unwrap_or_default();
+    if OWN.contains(&first.as_str()) {
+        checker.fault(format!("http.public_url: its path must not begin with /{first}, which is a page"));
+    }
     let url = url.ok_or_else(|| {
         format!("http.public_url: expected a URL such as \"https://alerts.example.com\", found \"{}\"", mask(text))
     });
@@ -585,7 +591,7 @@ fn check_http(checker: &mut Checker, raw: &RawHttp) -> Option<HttpSettings> {
     Some(HttpSettings { listen: listen?, is_public: raw.public.unwrap_or_default(), trusted_proxies })
 }
 
-fn check_smtp(checker: &mut Checker, table: &str, raw: &RawSmtp) -> Option<SmtpSettings> {
+fn check_smtp(checker: &mut Checker, table: &str, credential: &str, raw: &RawSmtp) -> Option<SmtpSettings> {
     let host = raw.host.clone().unwrap_or_else(|| "localhost".to_owned());
     let (tls, default_port) = match raw.tls.as_deref().unwrap_or("none") {
         "none" => (SmtpTls::None, 25),
@@ -601,12 +607,12 @@ fn check_smtp(checker: &mut Checker, table: &str, raw: &RawSmtp) -> Option<SmtpS
         checker.fault(format!("{table}.port: expected 1 to 65535, found {port}"));
         None
     })?;
-    let login = match (&raw.username, secret_file(checker, raw.password_file.as_deref(), "smtp-password")) {
+    let login = match (&raw.username, secret_file(checker, raw.password_file.as_deref(), credential)) {
         (Some(username), Some(file)) => Some((username.clone(), file)),
         (Some(_), None) => {
             checker.fault(format!(
                 "{table}.username is set without a password: set {table}.password_file, or give the service the \
-                 credential smtp-password"
+                 credential {credential}"
             ));
             None
         }
@@ -648,7 +654,7 @@ fn check_route(checker: &mut Checker, index: usize, raw: &RawRoute) -> Option<Ro
         password_file: raw.password_file.clone(),
         connections: raw.connections,
     };
-    Some(Route { domains, smtp: check_smtp(checker, &table, &smtp)? })
+    Some(Route { domains, smtp: check_smtp(checker, &table, &format!("route-{}-password", index + 1), &smtp)? })
 }
 
 fn check_webhook(
@@ -689,7 +695,7 @@ fn check_webhook(
     });
     let secret = secret_file(checker, raw.secret_file.as_deref(), &format!("webhook-{name}-secret")).and_then(|file| {
         let read = std::fs::read(&file).map_err(|error| format!("{table}.secret_file: {}: {error}", file.display()));
-        checker.keep(read).map(|secret| secret.trim_ascii().to_vec())
+        checker.keep(read).and_then(|text| checker.keep(webhook_secret(&table, &text)))
     });
     let format = match raw.format.as_deref().unwrap_or("json") {
         "json" => WebhookFormat::Json,
@@ -712,6 +718,19 @@ fn check_webhook(
         checker.faults.extend(faults.into_iter().map(|fault| format!("{table}.{fault}")));
     });
     Some(WebhookSettings { name, url: url?, secret, format, allow_private, terms: terms.ok()? })
+}
+
+/// The key of a webhook: as Standard Webhooks writes it, `whsec_` and base64, or the text itself.
+fn webhook_secret(table: &str, text: &[u8]) -> Result<Vec<u8>, String> {
+    let text = text.trim_ascii();
+    let secret = match text.strip_prefix(b"whsec_") {
+        Some(encoded) => data_encoding::BASE64.decode(encoded).unwrap_or_default(),
+        None => text.to_vec(),
+    };
+    if secret.len() < 16 {
+        return Err(format!("{table}.secret_file: expected whsec_ and base64, or 16 characters at least"));
+    }
+    Ok(secret)
 }
 
 /// What may stand in ids, and in names of credentials.
@@ -749,7 +768,7 @@ fn check_subscription(
     }
     let written = WrittenSubscription { name: None, email: None, ..written.clone() };
     Some(Subscription {
-        id: format!("config:{name}"),
+        id: format!("{CONFIGURED}{name}"),
         address: email?.email.to_string().to_lowercase(),
         address_id: 0,
         written,

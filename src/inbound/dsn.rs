@@ -33,8 +33,29 @@ const ABOUT_THE_ADDRESS: [&str; 7] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.1
 pub fn is_about_the_address(code: u16, text: &str) -> bool {
     match text.split_whitespace().next().filter(|word| is_status(word)) {
         Some(status) => ABOUT_THE_ADDRESS.contains(&status),
-        None => matches!(code, 550 | 551 | 553),
+        None => matches!(code, 550 | 551 | 553) && !is_about_us(text),
     }
+}
+
+/// A 550 without an enhanced code may as well be a policy (RFC 5321 4.2.3): what a relay says of us must not silence everyone.
+fn is_about_us(text: &str) -> bool {
+    const WORDS: [&str; 13] = [
+        "relay",
+        "policy",
+        "spam",
+        "block",
+        "blacklist",
+        "denied",
+        "authenti",
+        "sender",
+        "reputation",
+        "not permitted",
+        "not allowed",
+        "spf",
+        "dkim",
+    ];
+    let text = text.to_lowercase();
+    WORDS.iter().any(|word| text.contains(word))
 }
 
 fn is_status(word: &str) -> bool {
@@ -77,6 +98,9 @@ fn read_status(text: &str) -> Option<Bounce> {
     let status = status.split_whitespace().next().unwrap_or_default();
     let diagnostic = field(group, "Diagnostic-Code").unwrap_or_default();
     let diagnostic = diagnostic.split_once(';').map_or(diagnostic.as_str(), |(_, words)| words).trim();
+    // Some servers give no detail but in the words of the other side.
+    let in_words = diagnostic.split(|c: char| !(c.is_ascii_digit() || c == '.')).find(|word| is_status(word));
+    let status = if status.ends_with(".0.0") { in_words.unwrap_or(status) } else { status };
     let kind = match action.to_ascii_lowercase().as_str() {
         "failed" if ABOUT_THE_ADDRESS.contains(&status) => BounceKind::Hard,
         "failed" => BounceKind::Soft,
@@ -113,6 +137,7 @@ mod tests {
             ("delayed", "4.4.1", BounceKind::Pending),
             ("delivered", "2.0.0", BounceKind::Pending),
             ("Failed", "5.1.1 (bad mailbox)", BounceKind::Hard),
+            ("failed", "5.0.0", BounceKind::Hard),
         ] {
             assert_eq!(read(action, status).map(|bounce| bounce.kind), Some(kind), "{action} {status}");
         }
@@ -126,5 +151,6 @@ mod tests {
         assert!(!is_about_the_address(550, "5.7.1 relaying denied"));
         assert!(!is_about_the_address(554, "5.7.1 relay access denied"));
         assert!(!is_about_the_address(552, "mailbox full"));
+        assert!(!is_about_the_address(550, "relay not permitted"));
     }
 }

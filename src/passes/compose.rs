@@ -101,7 +101,11 @@ impl Watcher {
         let now = self.clock.now();
         let mut entries = Vec::new();
         for notice in carried {
-            let alert = serde_json::from_str(&notice.alert.content)?;
+            // One that another version wrote in another form must not cost the others.
+            let Ok(alert) = serde_json::from_str(&notice.alert.content) else {
+                tracing::error!("alert {} cannot be read: it is missing in a digest", notice.alert.id);
+                continue;
+            };
             entries.push(DigestEntry { alert, ordinals: notice.ordinals.clone() });
         }
         let today = now.with_timezone(&to.style.zone).date_naive();
@@ -133,8 +137,7 @@ impl Watcher {
         let served: Vec<&Subscription> = book.of(address).filter(serves).collect();
         let links = self.links();
         // The notice names what asked for it, also what has changed since.
-        let mut reasons: Vec<String> =
-            served.iter().map(|own| format!("{} ({})", own.id, own.written.summary())).collect();
+        let mut reasons: Vec<String> = served.iter().map(|own| own.describe()).collect();
         if served.is_empty() {
             reasons = names.iter().map(|name| (*name).clone()).collect();
             reasons.dedup();

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::alert::owner_message_id;
+use crate::alert::consent_message_id;
 use crate::config::Settings;
 use crate::links::{CONFIRM_WITHIN, Links, PREFERENCES_WITHIN};
 use crate::mail::{Basics, ListMail, build_list_mail, sign};
@@ -29,7 +29,7 @@ pub fn confirmation_mail(
                     "To get them, open this page within {} days and confirm:",
                     CONFIRM_WITHIN.num_days()
                 )),
-                Line::Link("Confirm".to_owned(), page),
+                Line::Action("Confirm".to_owned(), page),
                 Line::Plain("If you did not ask for this, do nothing. Nothing more is sent to you.".to_owned()),
             ],
         }],
@@ -56,7 +56,7 @@ pub fn preferences_mail(
             title: String::new(),
             lines: vec![
                 Line::Plain(format!("See, change or end them on this page. The link works for {days} days:")),
-                Line::Link("Change".to_owned(), page),
+                Line::Action("Change your subscriptions".to_owned(), page),
                 Line::Plain("If you did not ask for this, do nothing. Nothing has changed.".to_owned()),
             ],
         }],
@@ -72,7 +72,7 @@ fn consent_mail(
     body: &Body,
     now: DateTime<Utc>,
 ) -> anyhow::Result<OnceMail> {
-    let message_id = owner_message_id(matter, now, recipient);
+    let message_id = consent_message_id(matter, recipient);
     let basics = Basics { from: &settings.mail.from, to: recipient, subject, message_id: &message_id, date: now };
     let mail = ListMail { text: render_text(body), html: render_html(body), ..ListMail::default() };
     Ok(OnceMail {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::compose::Outlook;
 use super::ways::{Lane, Ways};
 use super::{PassError, Watcher, notified};
-use crate::alert::owner_message_id;
+use crate::alert::{is_consent, owner_message_id};
 use crate::edgar::eastern::print_eastern;
 use crate::mail::{Basics, DeliveryError, Envelope, build_plain, sign};
 use crate::outbox::next_try;
@@ -34,6 +34,8 @@ pub struct DeliverSummary {
 const FIRST_ALONE: Duration = Duration::from_secs(5);
 /// Messages taken from the outbox at a time.
 const BATCH: usize = 100;
+/// Messages that wait here for their way out to have room; more stay in the outbox.
+const MOST_WAITING: usize = 20_000;
 /// Until when the last attempt of a message counts as under way.
 const LAST_ATTEMPT: TimeDelta = TimeDelta::minutes(1);
 
@@ -85,13 +87,9 @@ impl Watcher {
                 is_open && !under_way.contains(&message.recipient) && ways.has_room(&message.recipient)
             };
             if let Some(message) = waiting.iter().position(may_leave).and_then(|next| waiting.remove(next)) {
-                match ways.take(&message.recipient, self.clock.now()) {
-                    Ok((lane, closed, n_sent_before)) => {
-                        under_way.insert(message.recipient.clone());
-                        in_work.push(self.deliver_on(lane, message, &outlook, closed, n_sent_before));
-                    }
-                    Err(error) => failure = Some(error),
-                }
+                let (lane, closed, n_sent_before) = ways.take(&message.recipient, self.clock.now());
+                under_way.insert(message.recipient.clone());
+                in_work.push(self.deliver_on(lane, message, &outlook, closed, n_sent_before));
                 continue;
             }
             let looks_for_more = is_open && may_be_more && ways.may_have_room();
@@ -102,9 +100,11 @@ impl Watcher {
             let (lane, recipient, n_sent_before, outcome) = tokio::select! {
                 Some(done) = in_work.next(), if !in_work.is_empty() => done,
                 due = self.due_to_others(&under_way, &waiting), if looks_for_more => {
-                    may_be_more = false;
                     match due {
-                        Ok(due) => waiting.extend(due),
+                        Ok((due, is_all)) => {
+                            may_be_more = !is_all && waiting.len() < MOST_WAITING;
+                            waiting.extend(due);
+                        }
                         Err(error) => failure = Some(error.into()),
                     }
                     continue;
@@ -146,12 +146,13 @@ impl Watcher {
         failure.map_or(Ok(summary), Err)
     }
 
-    /// The messages that are due, less those that wait here already and those to recipients whom one is under way to.
+    /// The messages that are due, less those that wait here already and those to recipients whom one is under way to;
+    /// and whether these are all.
     async fn due_to_others(
         &self,
         under_way: &HashSet<String>,
         waiting: &VecDeque<DueMessage>,
-    ) -> anyhow::Result<Vec<DueMessage>> {
+    ) -> anyhow::Result<(Vec<DueMessage>, bool)> {
         let known: HashSet<i64> = waiting.iter().map(|message| message.id).collect();
         let mut limit = BATCH;
         loop {
@@ -160,7 +161,7 @@ impl Watcher {
             let is_new = |message: &DueMessage| !under_way.contains(&message.recipient) && !known.contains(&message.id);
             let others: Vec<DueMessage> = due.into_iter().filter(is_new).collect();
             if is_all || !others.is_empty() {
-                return Ok(others);
+                return Ok((others, is_all));
             }
             limit *= 4;
         }
@@ -192,7 +193,7 @@ impl Watcher {
             // One message that cannot be written must not keep the others from leaving.
             Err(error) if error.is::<StoreError>() => return Err(error),
             Err(error) => {
-                self.set_aside(message, &format!("the mail cannot be written: {error:#}")).await?;
+                self.set_aside(message, &format!("the mail cannot be written: {error:#}"), false).await?;
                 return Ok(Outcome::SetAside);
             }
         };
@@ -222,14 +223,12 @@ impl Watcher {
         };
         let reason = error.to_string();
         if let DeliveryError::Permanent(_) | DeliveryError::BadAddress(_) = error {
-            self.set_aside(message, &reason).await?;
-            if let DeliveryError::BadAddress(_) = error {
-                self.store.record_bounce(id, true, &reason, self.clock.now()).await?;
-            }
+            let is_bad_address = matches!(error, DeliveryError::BadAddress(_));
+            self.set_aside(message, &reason, is_bad_address).await?;
             return Ok(Outcome::SetAside);
         }
         let Some(next_try_at) = next else {
-            self.set_aside(message, &format!("{reason} (given up after {attempt} attempts)")).await?;
+            self.set_aside(message, &format!("{reason} (given up after {attempt} attempts)"), false).await?;
             return Ok(Outcome::SetAside);
         };
         self.store.postpone_message(id, &reason, next_try_at).await?;
@@ -246,8 +245,14 @@ impl Watcher {
         Ok(Outcome::Postponed { closed })
     }
 
-    async fn set_aside(&self, message: &DueMessage, reason: &str) -> anyhow::Result<()> {
+    async fn set_aside(&self, message: &DueMessage, reason: &str, is_bad_address: bool) -> anyhow::Result<()> {
         let (id, now) = (message.id, self.clock.now());
+        if is_consent(&message.message_id) {
+            // Anybody may ask for these to any address: nobody is to be bothered with what becomes of them.
+            self.store.drop_message(id, now).await?;
+            tracing::info!(outbox_id = id, "outbox {id}: {}: dropped", masked(reason, &message.recipient));
+            return Ok(());
+        }
         let text = format!(
             "A mail to {} was not taken and waits for you:\n\n  {reason}\n\nSee it:        edgar-watch outbox show {id}\n\
              Try it again:  edgar-watch outbox retry {id}\nGive it up:    edgar-watch outbox drop {id}\n",
@@ -257,7 +262,7 @@ impl Watcher {
         let mail = self.owner_mail(&format!("set_aside:{id}"), &what, &text)?;
         // A mail to the owner that is refused is not worth another.
         let tell = Some(&mail).filter(|mail| mail.recipient != message.recipient);
-        self.store.set_aside_message(id, reason, tell, now).await?;
+        self.store.set_aside_message(id, reason, tell, is_bad_address, now).await?;
         let reason = masked(reason, &message.recipient);
         tracing::error!(outbox_id = id, "outbox {id}: {reason}: set aside, see status");
         Ok(())

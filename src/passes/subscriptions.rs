@@ -42,6 +42,7 @@ impl Watcher {
     /// # Errors
     /// When the store fails.
     pub async fn take_subscriptions(&self) -> anyhow::Result<()> {
+        self.store.check_token_keys(&self.keys, self.clock.now()).await?;
         let configured: Vec<NewSubscription> = self
             .settings
             .subscriptions

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::PassError;
 use crate::config::{MailSettings, Settings, SmtpSettings, Transport};
 use crate::mail::{DeliveryError, Envelope, Mailer};
 use crate::webhook::{WEBHOOK, WebhookSender};
@@ -53,19 +52,24 @@ pub(super) enum Lane {
     Mail(Mailer),
     /// For a webhook.
     Webhook(Box<WebhookSender>),
+    /// It cannot be set up: a password or a CA cannot be read.
+    Broken(String),
     /// There is no way.
     Nowhere,
 }
 
 impl Lane {
-    fn new(settings: &Settings, way: Way) -> Result<Self, PassError> {
-        let failed = |error: anyhow::Error| PassError::Config(format!("{error:#}"));
-        Ok(match way {
-            Way::Mail => Self::Mail(Mailer::new(&settings.mail).map_err(failed)?),
-            Way::Route(place) => Self::Mail(Mailer::for_relay(&settings.mail.routes[place].smtp).map_err(failed)?),
+    fn new(settings: &Settings, way: Way) -> Self {
+        let of_mailer = |mailer: anyhow::Result<Mailer>| match mailer {
+            Ok(mailer) => Self::Mail(mailer),
+            Err(error) => Self::Broken(format!("{error:#}")),
+        };
+        match way {
+            Way::Mail => of_mailer(Mailer::new(&settings.mail)),
+            Way::Route(place) => of_mailer(Mailer::for_relay(&settings.mail.routes[place].smtp)),
             Way::Webhook(place) => Self::Webhook(Box::new(WebhookSender::new(&settings.webhooks[place]))),
             Way::Nowhere => Self::Nowhere,
-        })
+        }
     }
 
     /// Hands a message over and returns the other side's last words.
@@ -81,6 +85,7 @@ impl Lane {
         match self {
             Self::Mail(mailer) => mailer.send(envelope, bytes).await,
             Self::Webhook(sender) => sender.send(envelope.message_id, bytes, at).await,
+            Self::Broken(reason) => Err(DeliveryError::Unreachable(reason.clone())),
             Self::Nowhere => Err(DeliveryError::Permanent(format!("{} is no longer configured", envelope.to))),
         }
     }
@@ -146,30 +151,23 @@ impl<'a> Ways<'a> {
     }
 
     /// A lane for a recipient, and why its way is closed if it is. The lane used last may have a connection open.
-    ///
-    /// # Errors
-    /// When a relay cannot be set up.
-    pub(super) fn take(
-        &mut self,
-        recipient: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(Lane, Option<String>, usize), PassError> {
+    pub(super) fn take(&mut self, recipient: &str, now: DateTime<Utc>) -> (Lane, Option<String>, usize) {
         let place = self.place(recipient);
         let state = &mut self.states[place];
-        let lane = match state.idle.pop() {
-            Some(lane) => lane,
-            None => Lane::new(self.settings, state.way)?,
-        };
+        let lane = state.idle.pop().unwrap_or_else(|| Lane::new(self.settings, state.way));
         state.n_in_work += 1;
         let closed = state.closed.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone());
-        Ok((lane, closed, state.n_sent))
+        (lane, closed, state.n_sent)
     }
 
     /// Gives a lane back.
     pub(super) fn give_back(&mut self, recipient: &str, lane: Lane) {
         let place = self.place(recipient);
         self.states[place].n_in_work -= 1;
-        self.states[place].idle.push(lane);
+        // A file that could not be read may be readable by now.
+        if !matches!(lane, Lane::Broken(_)) {
+            self.states[place].idle.push(lane);
+        }
     }
 
     /// A message was taken.

@@ -39,6 +39,8 @@ pub enum Line {
     Fact(String, String),
     /// A label and an address.
     Link(String, String),
+    /// Something that the reader may do, and where.
+    Action(String, String),
     /// A sentence of the filing, and the document it stands in.
     Quote(String, String),
     /// A sentence of ours.
@@ -142,11 +144,11 @@ pub(super) fn why(setting: &Setting<'_>) -> Section {
         more => lines.push(Line::Plain(format!("You get this because of your subscriptions {}.", more.join("; ")))),
     }
     if let Some(preferences) = setting.preferences {
-        lines.push(Line::Link("Change".to_owned(), preferences.to_owned()));
+        lines.push(Line::Action("Change your subscriptions".to_owned(), preferences.to_owned()));
     }
     if let Some(unsubscribe) = setting.unsubscribe {
         let link = unsubscribe.page.clone().unwrap_or_else(|| unsubscribe.mailto.clone());
-        lines.push(Line::Link("Unsubscribe".to_owned(), link));
+        lines.push(Line::Action("Unsubscribe".to_owned(), link));
     }
     Section { title: String::new(), lines }
 }

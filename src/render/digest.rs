@@ -94,6 +94,8 @@ pub fn describe_digest(digest: &Digest, setting: &Setting<'_>) -> Body {
         let lines = entries.into_iter().flat_map(|entry| entry_lines(entry, style)).collect();
         sections.push(Section { title: issuer, lines });
     }
+    let issuers: Vec<&str> = sections.iter().map(|section| section.title.as_str()).collect();
+    let preheader = issuers.join(" \u{b7} ");
     if !digest.due.is_empty() {
         let due = digest
             .due
@@ -102,8 +104,6 @@ pub fn describe_digest(digest: &Digest, setting: &Setting<'_>) -> Body {
         sections.push(Section { title: "Due this week".to_owned(), lines: due.collect() });
     }
     sections.push(why(setting));
-    let issuers: Vec<&str> = sections.iter().map(|section| section.title.as_str()).take(digest.entries.len()).collect();
-    let preheader = issuers.join(" \u{b7} ");
     Body { headline: digest_subject(digest), preheader, sections }
 }
 

@@ -99,6 +99,12 @@ fn render_line(line: &Line) -> String {
                 &format!("<a class=\"li\" href=\"{url}\" style=\"color:#0b57d0;word-break:break-all\">{url}</a>"),
             )
         }
+        Line::Action(label, url) => format!(
+            "<tr><td colspan=\"2\" class=\"fg\" style=\"{FONT};padding:2px 0\">\
+             <a class=\"li\" href=\"{}\" style=\"color:#0b57d0\">{}</a></td></tr>\n",
+            escape(url),
+            escape(label)
+        ),
         Line::Quote(sentence, source) => {
             let source = if source.is_empty() {
                 String::new()
@@ -161,8 +167,10 @@ mod tests {
     #[test]
     fn no_mail_is_larger_than_programs_show() {
         let line = || Line::Quote("<&> ".repeat(300), "EX-99.1".to_owned());
-        let why =
-            Section { title: String::new(), lines: vec![Line::Link("Unsubscribe".to_owned(), "https://x".to_owned())] };
+        let why = Section {
+            title: String::new(),
+            lines: vec![Line::Action("Unsubscribe".to_owned(), "https://x".to_owned())],
+        };
         for n in [1, 2, 50] {
             let section = Section { title: "Long".to_owned(), lines: (0..400 / n).map(|_| line()).collect() };
             let mut sections = vec![section; n];

@@ -15,8 +15,10 @@ const MAX_DATES: usize = 20;
 ///
 /// A date keeps its identity while it belongs to the same letter, so that a calendar moves it when a correction does.
 pub fn render_calendar(alert: &Alert, written_at: DateTime<Utc>) -> Option<String> {
-    let mut calendar = Calendar::new();
-    calendar.append_property(("PRODID", "-//edgar-watch//alerts//EN")).append_property(("METHOD", "PUBLISH"));
+    let mut calendar = Calendar::empty();
+    for property in [("VERSION", "2.0"), ("PRODID", "-//edgar-watch//alerts//EN"), ("METHOD", "PUBLISH")] {
+        calendar.append_property(property);
+    }
     let mut known: Vec<String> = Vec::new();
     for (event, link) in alert.linked_news() {
         let own = EventRef { accession: alert.accession, ordinal: 0, filing_date: alert.filing_date };

@@ -15,7 +15,7 @@ pub fn render_text(body: &Body) -> String {
             out.push('\n');
         }
         let labels = section.lines.iter().filter_map(|line| match line {
-            Line::Fact(label, _) | Line::Link(label, _) => Some(label.chars().count()),
+            Line::Fact(label, _) | Line::Link(label, _) | Line::Action(label, _) => Some(label.chars().count()),
             _ => None,
         });
         let label_width = labels.max().unwrap_or(0);
@@ -65,7 +65,7 @@ fn render_line(line: &Line, label_width: usize) -> String {
             wrap(value, &first, &rest)
         }
         // An address is never broken: mail programs would lose its end.
-        Line::Link(label, url) => format!("  {label:label_width$}  {url}\n"),
+        Line::Link(label, url) | Line::Action(label, url) => format!("  {label:label_width$}  {url}\n"),
         Line::Quote(sentence, source) => {
             let source = if source.is_empty() { String::new() } else { format!("  [{source}]\n") };
             format!("{}{source}", wrap(sentence, "  > ", "  > "))

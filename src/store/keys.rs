@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 
 use super::{Store, beside, prepare_folder};
@@ -13,6 +14,8 @@ use crate::tokens::Keys;
 
 /// The name of the credential (systemd.exec(5), LoadCredential=).
 const CREDENTIAL: &str = "token-secret";
+/// The fact that remembers the keys by what tells them from others.
+const KNOWN_KEYS: &str = "token_keys";
 const SECRET_BYTES: usize = 32;
 const MAKE: &str = "make the token keys";
 
@@ -27,6 +30,50 @@ impl Store {
             Some(credential) => read(&credential),
             None => read_or_make(&beside(&self.path, ".keys")),
         }
+    }
+}
+
+impl Store {
+    /// The same for a command beside the daemon: keys other than those the store was used with are refused, and none are
+    /// made where there were some. A daemon may have them as a credential that the command does not see.
+    ///
+    /// # Errors
+    /// When they cannot be read, or are others.
+    pub async fn known_token_keys(&self, now: DateTime<Utc>) -> anyhow::Result<Keys> {
+        let known = self.fact(KNOWN_KEYS).await?.map(|(known, _)| known);
+        let is_here = std::env::var_os("CREDENTIALS_DIRECTORY").is_some() || beside(&self.path, ".keys").exists();
+        if known.is_some() && !is_here {
+            bail!(
+                "{} is not there, and the service has other keys: give this command the same (docs/SUBSCRIPTIONS.md, Keys)",
+                beside(&self.path, ".keys").display()
+            );
+        }
+        let keys = self.token_keys()?;
+        self.check_token_keys(&keys, now).await?;
+        Ok(keys)
+    }
+
+    /// Refuses keys none of which the store was used with; remembers them.
+    ///
+    /// # Errors
+    /// When they are others, or the store fails.
+    pub async fn check_token_keys(&self, keys: &Keys, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let own = keys.fingerprints();
+        let known = self.fact(KNOWN_KEYS).await?.map(|(known, _)| known);
+        if let Some(known) = &known
+            && !known.split(' ').any(|known| own.iter().any(|own| own == known))
+        {
+            bail!(
+                "the token keys are none of those that links in mails were signed with so far: \
+                 bring {} back, or the credential {CREDENTIAL}",
+                beside(&self.path, ".keys").display()
+            );
+        }
+        let own = own.join(" ");
+        if known.as_ref() != Some(&own) {
+            self.set_fact(KNOWN_KEYS, &own, now).await?;
+        }
+        Ok(())
     }
 }
 
@@ -60,6 +107,10 @@ fn make(file: &Path) -> anyhow::Result<()> {
     match new.persist_noclobber(file) {
         Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error.into()),
         _ => {}
+    }
+    if let Some(folder) = file.parent() {
+        // The name must outlive a loss of power as well.
+        std::fs::File::open(folder)?.sync_all()?;
     }
     fail_points::pass(Moment::After, MAKE);
     Ok(())

@@ -163,6 +163,13 @@ impl Store {
         Ok(())
     }
 
+    /// Writes the whole store anew: SQLite leaves old bytes in the pages it lets go of, and in its log.
+    async fn forget_old_bytes(&self) -> anyhow::Result<()> {
+        self.write(sqlx::query("VACUUM"), "write the store anew").await?;
+        self.write(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"), "fold the log in").await?;
+        Ok(())
+    }
+
     async fn refuse_newer(&self) -> Result<(), OpenError> {
         let known = SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         // A store without the table of migrations is new.

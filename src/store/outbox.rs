@@ -293,7 +293,7 @@ impl Store {
             .fetch_optional(&mut *connection)
             .await
             .map_err(|error| self.failed(&error, "look up a notice"))?;
-        if told.is_some() {
+        if told.is_some() || !self.may_be_told(connection, &notice.recipient).await? {
             return Ok(());
         }
         let message = match &notice.digest {
@@ -325,6 +325,19 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "record a notice"))?;
         Ok(())
+    }
+
+    /// Whoever unsubscribed, bounced or was erased since the subscriptions were read is not told.
+    async fn may_be_told(&self, connection: &mut AnyConnection, recipient: &str) -> anyhow::Result<bool> {
+        if recipient.starts_with(WEBHOOK) {
+            return Ok(true);
+        }
+        let found: Option<(i64,)> = sqlx::query_as("SELECT id FROM addresses WHERE address = $1 AND silenced IS NULL")
+            .bind(recipient.to_owned())
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| self.failed(&error, "look up an address"))?;
+        Ok(found.is_some())
     }
 
     pub(super) async fn insert_withheld(
@@ -633,7 +646,7 @@ impl Store {
         Ok(())
     }
 
-    /// Sets a message aside together with the mail that tells of it. Its bytes are kept, since a person may send it again.
+    /// Sets a message aside together with the mail that tells of it, and where its address is to blame, silences that. Its bytes are kept, since a person may send it again.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
@@ -642,10 +655,11 @@ impl Store {
         id: i64,
         reason: &str,
         tell: Option<&OnceMail>,
+        is_bad_address: bool,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
-        sqlx::query(
+        let done = sqlx::query(
             "UPDATE messages SET state = 'set_aside', last_reply = $2, final_at = $3
              WHERE id = $1 AND state = 'waiting'",
         )
@@ -655,10 +669,14 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "set a message aside"))?;
-        if let Some(tell) = tell {
+        // One that was dropped meanwhile waits for nobody.
+        if let Some(tell) = tell.filter(|_| done.rows_affected() > 0) {
             self.insert_once(&mut transaction, tell, now).await?;
         }
-        self.commit(transaction, "set a message aside").await
+        if is_bad_address {
+            self.bounce(&mut transaction, id, true, reason, now).await?;
+        }
+        self.finish(transaction, "set a message aside").await
     }
 
     /// Lets a message that was set aside, or waits, be tried now, and forgets the fact that its setting aside was told.

@@ -4,6 +4,7 @@ use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Any, AnyConnection, Transaction};
 
+use super::outbox::OnceMail;
 use super::{Store, from_micros, to_micros};
 use crate::subscription::{Origin, WrittenSubscription};
 
@@ -15,7 +16,7 @@ const PAUSE: &str = "UPDATE subscriptions SET paused_until = $2 WHERE id = $1";
 const RESUME: &str = "UPDATE subscriptions SET paused_until = NULL WHERE id = $1 AND $2 = $2";
 /// Takes back what an unsubscribe ended.
 const REVIVE: &str = "UPDATE subscriptions SET state = 'active', ended_at = NULL
-     WHERE id = $1 AND state = 'ended' AND $2 = $2
+     WHERE id = $1 AND state = 'ended' AND confirmed_at IS NOT NULL AND $2 = $2
        AND ended_at = (SELECT silenced_at FROM addresses WHERE addresses.id = subscriptions.address)";
 /// Lets the address of a subscription be written to again.
 const LIFT_SILENCE_OF: &str = "UPDATE addresses SET silenced = NULL, silenced_at = NULL, silenced_why = NULL
@@ -27,11 +28,11 @@ const END_ALL_OF: &str = "UPDATE subscriptions SET state = 'ended', ended_at = $
      WHERE address = (SELECT id FROM addresses WHERE address = $1) AND state <> 'ended' AND origin <> 'config'";
 const DROP_NOTICES_TO: &str = "UPDATE messages SET state = 'dropped', final_at = $2, bytes = NULL
      WHERE recipient = $1 AND state = 'waiting'
-       AND EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id)";
+       AND (is_digest = 1 OR EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id))";
 /// What waits for addresses that have no subscription left.
 const DROP_NOTICES_TO_NOBODY: &str = "UPDATE messages SET state = 'dropped', final_at = $1, bytes = NULL
      WHERE state IN ('waiting', 'set_aside')
-       AND EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id)
+       AND (is_digest = 1 OR EXISTS (SELECT 1 FROM notices WHERE notices.message = messages.id))
        AND EXISTS (SELECT 1 FROM addresses WHERE addresses.address = messages.recipient)
        AND NOT EXISTS (SELECT 1 FROM subscriptions JOIN addresses ON addresses.id = subscriptions.address
                        WHERE addresses.address = messages.recipient AND subscriptions.state <> 'ended')";
@@ -42,11 +43,12 @@ const ERASE: [&str; 7] = [
     "UPDATE bounces SET words = '' WHERE address = (SELECT id FROM addresses WHERE address = $2) AND $1 = $1 AND $3 = $3",
     "UPDATE withheld SET recipient = $2 WHERE recipient = $1 AND $3 = $3",
     // The owner may have been told of a mail to it.
-    "UPDATE facts SET value = REPLACE(value, $1, $2) WHERE key LIKE 'told_owner:%' AND $3 = $3
-        AND value <> REPLACE(value, $1, $2)",
-    "UPDATE messages SET subject = REPLACE(subject, $1, $2), bytes = NULL, last_reply = NULL, final_at = COALESCE(final_at, $3),
+    "UPDATE facts SET value = REPLACE(value, 'mail to ' || $1 || ' was', 'mail to ' || $2 || ' was')
+     WHERE key LIKE 'told_owner:%' AND $3 = $3 AND value LIKE '%mail to ' || $1 || ' was%'",
+    "UPDATE messages SET subject = REPLACE(subject, 'mail to ' || $1 || ' was', 'mail to ' || $2 || ' was'),
+        bytes = NULL, last_reply = NULL, final_at = COALESCE(final_at, $3),
         state = CASE state WHEN 'waiting' THEN 'dropped' WHEN 'set_aside' THEN 'dropped' ELSE state END
-     WHERE subject <> REPLACE(subject, $1, $2)",
+     WHERE subject LIKE '%mail to ' || $1 || ' was%'",
     // Its identity was made from the address.
     "UPDATE messages SET recipient = $2, message_id = 'erased.' || id, bytes = NULL, last_reply = NULL,
         final_at = COALESCE(final_at, $3),
@@ -288,6 +290,31 @@ impl Store {
         self.finish(transaction, "add a subscription").await
     }
 
+    /// Adds a subscription that waits to be confirmed, and puts the mail that asks for it in the outbox.
+    ///
+    /// # Errors
+    /// When the store cannot be written; nothing is written then.
+    pub async fn ask_to_subscribe(
+        &self,
+        new: &NewSubscription,
+        mail: &OnceMail,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<()> {
+        let mut transaction = self.begin_write().await?;
+        self.insert_subscription(&mut transaction, new, now).await?;
+        self.insert_once(&mut transaction, mail, now).await?;
+        self.finish(transaction, "ask to subscribe").await
+    }
+
+    /// Whether an address was erased, by what stands for it then.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_erased(&self, erased_as: &[String]) -> anyhow::Result<bool> {
+        let mut connection = self.pool.acquire().await.map_err(|error| self.failed(&error, "look up an address"))?;
+        Ok(!self.stored_address(&mut connection, "", erased_as).await?.is_empty())
+    }
+
     async fn insert_subscription(
         &self,
         connection: &mut AnyConnection,
@@ -305,6 +332,7 @@ impl Store {
             "INSERT INTO subscriptions (id, origin, address, state, terms, created_at, confirmed_at)
              VALUES ($1, $2, (SELECT id FROM addresses WHERE address = $3), $4, $5, $6, $7)
              ON CONFLICT (id) DO UPDATE SET
+                paused_until = CASE WHEN subscriptions.address = excluded.address THEN subscriptions.paused_until END,
                 address = excluded.address, state = excluded.state, terms = excluded.terms,
                 confirmed_at = excluded.confirmed_at, ended_at = NULL",
         )
@@ -357,7 +385,11 @@ impl Store {
         Ok(n_changed)
     }
 
-    async fn finish(&self, mut transaction: Transaction<'static, Any>, what: &'static str) -> anyhow::Result<()> {
+    pub(super) async fn finish(
+        &self,
+        mut transaction: Transaction<'static, Any>,
+        what: &'static str,
+    ) -> anyhow::Result<()> {
         sqlx::query("UPDATE subscription_changes SET n = n + 1")
             .execute(&mut *transaction)
             .await
@@ -375,6 +407,7 @@ impl Store {
         let n_changed = self.change(&mut transaction, CONFIRM, &[id], now).await?;
         if n_changed > 0 {
             self.change(&mut transaction, LIFT_SILENCE_OF, &[id], now).await?;
+            self.change(&mut transaction, FORGET_BOUNCES_OF, &[id], now).await?;
             self.finish(transaction, "confirm a subscription").await?;
         }
         Ok(n_changed > 0)
@@ -397,7 +430,7 @@ impl Store {
     pub async fn end_pauses(&self, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
         self.change(&mut transaction, RESUME, ids, now).await?;
-        self.finish(transaction, "resume subscriptions").await
+        self.finish(transaction, "end pauses").await
     }
 
     /// Changes what a subscription asks for.
@@ -412,7 +445,7 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "change a subscription"))?;
-        self.finish(transaction, "add a subscription").await
+        self.finish(transaction, "change a subscription").await
     }
 
     /// Ends pauses of some subscriptions, and lets their addresses be written to again unless they were erased: what an
@@ -514,38 +547,54 @@ impl Store {
         now: DateTime<Utc>,
     ) -> anyhow::Result<Option<bool>> {
         let mut transaction = self.begin_write().await?;
+        let noted = self.bounce(&mut transaction, message, is_hard, words, now).await?;
+        if noted.is_some() {
+            self.finish(transaction, "note a bounce").await?;
+        }
+        Ok(noted)
+    }
+
+    pub(super) async fn bounce(
+        &self,
+        connection: &mut AnyConnection,
+        message: i64,
+        is_hard: bool,
+        words: &str,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Option<bool>> {
         let found: Option<(i64, String)> = sqlx::query_as(
             "SELECT addresses.id, addresses.address FROM messages
-             JOIN addresses ON addresses.address = messages.recipient WHERE messages.id = $1",
+             JOIN addresses ON addresses.address = messages.recipient
+             WHERE messages.id = $1 AND COALESCE(addresses.silenced, '') <> 'erased'",
         )
         .bind(message)
-        .fetch_optional(&mut *transaction)
+        .fetch_optional(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "look up what bounced"))?;
         let Some((number, address)) = found else { return Ok(None) };
         sqlx::query(
             "INSERT INTO bounces (message, address, bounced_at, is_hard, words) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (message) DO UPDATE SET is_hard = MAX(bounces.is_hard, excluded.is_hard)",
+             ON CONFLICT (message) DO UPDATE SET
+                is_hard = CASE WHEN excluded.is_hard = 1 THEN 1 ELSE bounces.is_hard END",
         )
         .bind(message)
         .bind(number)
         .bind(to_micros(now))
         .bind(i64::from(is_hard))
         .bind(words.to_owned())
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "note a bounce"))?;
         let soft: Vec<(i64,)> = sqlx::query_as("SELECT bounced_at FROM bounces WHERE address = $1 AND is_hard = 0")
             .bind(number)
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut *connection)
             .await
             .map_err(|error| self.failed(&error, "count bounces"))?;
         let score = bounce_score(soft.into_iter().map(|(at,)| from_micros(at)), now);
         let is_silenced = is_hard || score >= MOST_SOFT_BOUNCES;
         if is_silenced {
-            self.silence(&mut transaction, &address, Silence::Bounced, words, now).await?;
+            self.silence(connection, &address, Silence::Bounced, words, now).await?;
         }
-        self.finish(transaction, "note a bounce").await?;
         Ok(Some(is_silenced))
     }
 
@@ -611,9 +660,8 @@ impl Store {
         } else {
             drop(transaction);
         }
-        // Also where nothing is known any more: whoever erased it may have died before this. SQLite leaves old bytes in the pages it lets go of, and in its log.
-        self.write(sqlx::query("VACUUM"), "write the store anew").await?;
-        self.write(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"), "fold the log in").await?;
+        // Also where nothing is known any more: whoever erased it may have died before this.
+        self.forget_old_bytes().await?;
         Ok(is_known)
     }
 
@@ -627,6 +675,7 @@ impl Store {
         let mut n_rows = 0;
         for statement in [
             "DELETE FROM subscriptions WHERE state = 'pending' AND created_at < $1",
+            "DELETE FROM messages WHERE message_id LIKE 'consent.%' AND final_at < $1",
             "DELETE FROM addresses WHERE silenced IS NULL AND $1 = $1
                AND NOT EXISTS (SELECT 1 FROM subscriptions WHERE subscriptions.address = addresses.id)
                AND NOT EXISTS (SELECT 1 FROM bounces WHERE bounces.address = addresses.id)",

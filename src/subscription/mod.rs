@@ -41,6 +41,17 @@ impl Origin {
     }
 }
 
+impl Subscription {
+    /// What it is, for its subscriber. Only those of a configuration have a name that says something.
+    pub fn describe(&self) -> String {
+        let summary = self.written.summary();
+        if self.id.starts_with(CONFIGURED) { format!("{} ({summary})", self.id) } else { summary }
+    }
+}
+
+/// What ids begin with of subscriptions that a configuration has.
+pub(crate) const CONFIGURED: &str = "config:";
+
 /// One subscription.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {

@@ -51,11 +51,6 @@ pub struct Due {
 }
 
 impl Schedule {
-    /// Whether notices are gathered.
-    pub fn is_digest(&self) -> bool {
-        matches!(self.delivery, Delivery::Digest { .. })
-    }
-
     /// Whether a digest is sent even when there is nothing to tell.
     pub fn sends_empty_digests(&self) -> bool {
         matches!(self.delivery, Delivery::Digest { even_when_empty: true, .. })

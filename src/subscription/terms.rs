@@ -132,7 +132,17 @@ impl WrittenSubscription {
         self.check(&groups)
     }
 
-    /// What it asks for, for people: `RBBN and every issuer of group late; staff determination; daily digest`.
+    /// Takes over what the pages do not offer: bases, exchanges, confidence, digests with nothing to tell, and the pause.
+    pub fn keep_what_the_form_has_not(&mut self, before: &Self) {
+        self.bases.clone_from(&before.bases);
+        self.exchanges.clone_from(&before.exchanges);
+        self.min_confidence = before.min_confidence;
+        self.empty_digest =
+            before.empty_digest.filter(|_| self.delivery.as_deref().is_some_and(|word| word != "immediate"));
+        self.paused_until.clone_from(&before.paused_until);
+    }
+
+    /// What it asks for, for people: `RBBN, group:late: staff determination; daily digest`.
     pub fn summary(&self) -> String {
         let issuers = self.issuers.as_deref().unwrap_or_default();
         let issuers = match issuers {
@@ -142,9 +152,16 @@ impl WrittenSubscription {
             few => few.join(", "),
         };
         let words = |words: &Option<Vec<String>>| words.as_deref().unwrap_or_default().join(", ").replace('_', " ");
-        let asked: Vec<String> = [&self.kinds, &self.bases, &self.exchanges].into_iter().map(words).collect();
+        let kinds = self.kinds.as_deref().unwrap_or_default();
+        let kinds = Some(
+            kinds
+                .iter()
+                .map(|kind| if kind == "default" { "default alert".to_owned() } else { kind.clone() })
+                .collect(),
+        );
+        let asked: Vec<String> = [&kinds, &self.bases, &self.exchanges].into_iter().map(words).collect();
         let asked = asked.iter().filter(|asked| !asked.is_empty()).cloned().collect::<Vec<_>>().join("; ");
-        let asked = if asked.is_empty() { "default".to_owned() } else { asked };
+        let asked = if asked.is_empty() { "default alert".to_owned() } else { asked };
         let digest = match self.delivery.as_deref() {
             None | Some("immediate") => String::new(),
             Some(often) => format!("; {often} digest"),

@@ -27,7 +27,8 @@ pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[IpNet]) -
 }
 
 /// The network that an address counts with: whoever has one address of it is likely to have others.
-fn network_of(address: IpAddr) -> IpNet {
+pub(super) fn network_of(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
     let bits = if address.is_ipv4() { 24 } else { 48 };
     IpNet::new(address, bits).map_or_else(|_| IpNet::from(address), |network| network.trunc())
 }
@@ -54,6 +55,12 @@ impl Action {
     }
 }
 
+/// What is left of an allowance, with what was gained since.
+fn left_now(action: Action, (left, at): Left, now: DateTime<Utc>) -> f64 {
+    let (most, each) = action.allowance();
+    (left + (now - at).as_seconds_f64().max(0.0) / each.as_seconds_f64()).min(most)
+}
+
 /// More networks than this are not remembered: the fullest allowances go first.
 const MOST_NETWORKS: usize = 20_000;
 
@@ -69,26 +76,17 @@ pub struct Allowances {
 impl Allowances {
     /// Takes one from an address's allowance; `false` when none is left.
     pub fn take(&self, address: IpAddr, action: Action, now: DateTime<Utc>) -> bool {
-        let (most, each) = action.allowance();
-        let full_again = |(left, at): Left| {
-            let gained = (now - at).as_seconds_f64().max(0.0) / each.as_seconds_f64();
-            (left + gained).min(most)
-        };
         let mut known = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_NETWORKS {
-            known.retain(|(_, action), state| {
-                let (most, each) = action.allowance();
-                let gained = (now - state.1).as_seconds_f64().max(0.0) / each.as_seconds_f64();
-                state.0 + gained < most
-            });
+            known.retain(|(_, action), state| left_now(*action, *state, now) < action.allowance().0);
         }
         let key = (network_of(address), action);
         // When all that room does not suffice, nobody new is let in.
         if known.len() >= MOST_NETWORKS && !known.contains_key(&key) {
             return false;
         }
-        let state = known.entry(key).or_insert((most, now));
-        let left = full_again(*state);
+        let state = known.entry(key).or_insert((action.allowance().0, now));
+        let left = left_now(action, *state, now);
         let is_allowed = left >= 1.0;
         *state = (if is_allowed { left - 1.0 } else { left }, now);
         is_allowed

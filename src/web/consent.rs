@@ -245,7 +245,7 @@ fn read_address(text: &str) -> Option<String> {
     let address: lettre::Address = text.parse().ok()?;
     let text = address.to_string().to_lowercase();
     let has_dot = address.domain().contains('.');
-    (text.len() <= 254 && text.is_ascii() && has_dot && !text.contains('"')).then_some(text)
+    (text.len() <= 254 && text.is_ascii() && has_dot && !text.contains(['"', '['])).then_some(text)
 }
 
 fn too_many(site: &Site) -> Response {
@@ -267,19 +267,18 @@ pub(super) async fn fulfil(site: &Site, wish: Wish) -> anyhow::Result<bool> {
             if recent.count() >= MOST_ASKED {
                 return Ok(false);
             }
-            for erased in &new.erased_as {
-                if !site.store.subscriptions(Which::Address(erased)).await?.is_empty() {
-                    return Ok(false);
-                }
+            if site.store.is_erased(&new.erased_as).await? {
+                return Ok(false);
             }
             let Some(mail) = confirmation_mail(&site.settings, &links, &new, now) else { return Ok(false) };
-            site.store.add_subscription(&new, now).await?;
-            site.store.enqueue_once(&mail?, now).await?;
+            site.store.ask_to_subscribe(&new, &mail?, now).await?;
             Ok(true)
         }
         Wish::Preferences(address) => {
             let rows = site.store.subscriptions(Which::Address(&address)).await?;
-            let Some(number) = rows.first().map(|row| row.address_id) else { return Ok(false) };
+            // Who has never confirmed has not shown to be behind the address.
+            let confirmed = rows.iter().find(|row| row.confirmed_at.is_some());
+            let Some(number) = confirmed.map(|row| row.address_id) else { return Ok(false) };
             // One mail a quarter of a day, whoever asks.
             let quarter = now.timestamp().div_euclid(6 * 3600);
             let matter = format!("preferences:{number}:{quarter}");
@@ -520,10 +519,11 @@ pub(super) async fn post_preferences(
         "end" if is_own => site.store.end_subscriptions(&[&row.id], now).await,
         "change" if is_own => {
             let map = if fields.text("scope") == "some" { site.ticker_map().await } else { None };
-            let asked = read_subscription(&fields, map.as_deref(), &site.settings.groups);
+            let mut asked = read_subscription(&fields, map.as_deref(), &site.settings.groups);
             if !asked.faults.is_empty() {
                 return refuse(&asked);
             }
+            asked.written.keep_what_the_form_has_not(&row.written);
             site.store.change_terms(&row.id, &asked.written).await
         }
         _ => return Err(trouble_page(&site, StatusCode::BAD_REQUEST, "That cannot be done here.")),

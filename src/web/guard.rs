@@ -39,7 +39,9 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, mut request: Request, n
         request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
     let unknown = IpAddr::from([0, 0, 0, 0]);
     let client = client_address(peer.unwrap_or(unknown), &forwarded, &site.trusted_proxies);
-    let action = if request.method() == Method::POST { Action::Post } else { Action::Look };
+    // Those who click away a mail share few networks: their providers'.
+    let is_form = request.method() == Method::POST && !request.uri().path().contains("/unsubscribe/");
+    let action = if is_form { Action::Post } else { Action::Look };
     let mut response = if !site.allowances.take(client, action, site.clock.now()) {
         trouble_page(&site, StatusCode::TOO_MANY_REQUESTS, "Too many requests. Try again in a minute.")
     } else {
@@ -71,8 +73,8 @@ pub(super) async fn guard(State(site): State<Arc<Site>>, mut request: Request, n
     response
 }
 
-/// The proof that a form came from a page of ours: a signed number in the form, and the same number in a cookie that other
-/// sites cannot make a browser send.
+/// The proof that a form came from a page of ours: a signed number in the form, and the same number in a cookie that a
+/// browser sends with no form of another site. It does with a link in a mail, so that pages open already stay good.
 #[derive(Debug, Clone)]
 pub(super) struct FormProof {
     /// For the form's hidden field.
@@ -86,7 +88,7 @@ impl FormProof {
         let number = form_numbers(headers).find(|number| is_number(number)).map_or_else(new_number, str::to_owned);
         let token = site.keys.sign(Purpose::Form, &number, Some(site.clock.now() + FORM_WITHIN));
         let secure = if site.is_https() { "; Secure" } else { "" };
-        let cookie = format!("{COOKIE_NAME}={number}; Path={}; HttpOnly; SameSite=Strict{secure}", site.path("/"));
+        let cookie = format!("{COOKIE_NAME}={number}; Path={}; HttpOnly; SameSite=Lax{secure}", site.path("/"));
         Self { token, cookie }
     }
 

@@ -11,7 +11,7 @@ mod notices;
 mod pages;
 mod server;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, watch};
 
 pub use server::{ListenError, listen, serve};
 
@@ -110,6 +110,11 @@ impl Site {
         self.public_url.starts_with("https:")
     }
 
+    /// Networks whose word on who asks is taken.
+    pub fn trusted_proxies(&self) -> &[IpNet] {
+        &self.trusted_proxies
+    }
+
     /// `https://alerts.example.com`
     fn origin(&self) -> String {
         url::Url::parse(&self.public_url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
@@ -129,17 +134,18 @@ impl Site {
     /// EDGAR's ticker map, asked for once a day at most; `None` while it cannot be had.
     async fn ticker_map(&self) -> Option<Arc<TickerMap>> {
         let now = self.clock.now();
-        let known = self.tickers.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, map)) = known {
+        // One asks, the others wait for what comes.
+        let mut known = self.tickers.lock().await;
+        if let Some((at, map)) = &*known {
             let kept = if map.is_some() { MAP_KEPT } else { MAP_RETRY };
-            if (TimeDelta::zero()..kept).contains(&(now - at)) {
-                return map;
+            if (TimeDelta::zero()..kept).contains(&(now - *at)) {
+                return map.clone();
             }
         }
         // A limit on the network, so it runs on the network's clock.
         let asked = tokio::time::timeout(MAP_PATIENCE, self.client.ticker_map()).await;
         let map = asked.ok().and_then(Result::ok).map(Arc::new);
-        *self.tickers.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, map.clone()));
+        *known = Some((now, map.clone()));
         map
     }
 }
@@ -191,9 +197,18 @@ async fn wrong_method(axum::extract::State(site): axum::extract::State<Arc<Site>
     pages::trouble_page(&site, StatusCode::METHOD_NOT_ALLOWED, "This page does not take that.")
 }
 
-/// Does what was asked for on pages, one after the other, until the site is gone. `wake` is called when mail waits.
-pub async fn fulfil(site: Arc<Site>, mut wishes: Wishes, wake: impl Fn() + Send) {
-    while let Some(wish) = wishes.0.recv().await {
+/// Does what was asked for on pages, one after the other, until told to stop; what was promised by then is still done.
+/// `wake` is called when mail waits.
+pub async fn fulfil(site: Arc<Site>, mut wishes: Wishes, mut stopped: watch::Receiver<bool>, wake: impl Fn() + Send) {
+    loop {
+        let wish = tokio::select! {
+            wish = wishes.0.recv() => wish,
+            _ = stopped.changed(), if !wishes.0.is_closed() => {
+                wishes.0.close();
+                continue;
+            }
+        };
+        let Some(wish) = wish else { return };
         match consent::fulfil(&site, wish).await {
             Ok(true) => wake(),
             Ok(false) => {}

@@ -238,11 +238,11 @@ fn lines(lines: &[Line]) -> Markup {
     html! {
         @for group in groups {
             @match group.first() {
-                Some(Line::Fact(..) | Line::Link(..)) => dl {
+                Some(Line::Fact(..) | Line::Link(..) | Line::Action(..)) => dl {
                     @for line in group {
                         @match line {
                             Line::Fact(label, value) => { dt { (label) } dd { (value) } }
-                            Line::Link(label, url) => { dt { (label) } dd { a href=(url) rel="noreferrer" { (url) } } }
+                            Line::Link(label, url) | Line::Action(label, url) => { dt { (label) } dd { a href=(url) rel="noreferrer" { (url) } } }
                             _ => {}
                         }
                     }

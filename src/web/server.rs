@@ -1,5 +1,6 @@
 //! Connections: how many, how long, and how large their headers may be.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,19 +10,24 @@ use axum::extract::ConnectInfo;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ipnet::IpNet;
 use listenfd::ListenFd;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::clients::network_of;
+
 /// Connections at a time; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 256;
+/// Of these, so many from one network that is no proxy's.
+const MOST_OF_A_NETWORK: usize = 64;
 /// A connection that does not send its headers in this time is closed.
 const LONGEST_HEADERS: Duration = Duration::from_secs(10);
 /// All headers of a request together.
 const LARGEST_HEADERS: usize = 16 * 1024;
-/// A connection is closed after this time, whatever it does: no request takes nearly as long.
+/// A connection takes no more requests after this time, and is closed after twice that: no request takes nearly as long.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(120);
 /// The request in hand may finish when the program is asked to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
@@ -50,22 +56,43 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 }
 
 /// Serves connections until told to stop.
-pub async fn serve(listener: TcpListener, pages: Router, mut stopped: watch::Receiver<bool>) {
+pub async fn serve(
+    listener: TcpListener,
+    pages: Router,
+    trusted_proxies: Vec<IpNet>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut by_network: HashMap<IpNet, usize> = HashMap::new();
     loop {
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            _ = stopped.changed() => break,
+        };
         // It is never closed.
-        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let Ok(place) = place else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stopped.changed() => break,
         };
+        while let Some(Ok(network)) = connections.try_join_next() {
+            leave(&mut by_network, network);
+        }
         match accepted {
             Ok((stream, peer)) => {
-                let pages = pages.clone();
+                let network = network_of(peer.ip());
+                let n_open = by_network.entry(network).or_default();
+                let is_proxy = trusted_proxies.iter().any(|proxy| proxy.contains(&peer.ip().to_canonical()));
+                if *n_open >= MOST_OF_A_NETWORK && !is_proxy {
+                    continue;
+                }
+                *n_open += 1;
+                let (pages, stopped) = (pages.clone(), stopped.clone());
                 connections.spawn(async move {
-                    let _ = tokio::time::timeout(LONGEST_CONNECTION, serve_connection(stream, peer, pages)).await;
+                    serve_connection(stream, peer, pages, stopped).await;
                     drop(place);
+                    network
                 });
             }
             Err(error) => {
@@ -75,13 +102,21 @@ pub async fn serve(listener: TcpListener, pages: Router, mut stopped: watch::Rec
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-        while connections.try_join_next().is_some() {}
     }
     let finish = async { while connections.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(STOP_PATIENCE, finish).await;
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, pages: Router) {
+fn leave(by_network: &mut HashMap<IpNet, usize>, network: IpNet) {
+    if let Some(n_open) = by_network.get_mut(&network) {
+        *n_open = n_open.saturating_sub(1);
+        if *n_open == 0 {
+            by_network.remove(&network);
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, pages: Router, mut stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
     let service = pages.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -91,9 +126,25 @@ async fn serve_connection(stream: TcpStream, peer: SocketAddr, pages: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(LONGEST_HEADERS)
         .max_buf_size(LARGEST_HEADERS)
-        .keep_alive(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = served.await {
+    let mut served = std::pin::pin!(served);
+    let done = tokio::select! {
+        done = served.as_mut() => done,
+        () = async {
+            tokio::select! {
+                _ = stopped.changed() => {}
+                () = tokio::time::sleep(LONGEST_CONNECTION) => {}
+            }
+        } => {
+            // The request in hand is answered, and no other taken.
+            served.as_mut().graceful_shutdown();
+            match tokio::time::timeout(LONGEST_CONNECTION, served).await {
+                Ok(done) => done,
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = done {
         // Browsers go away; that is theirs to do.
         tracing::debug!("a connection ended early: {error}");
     }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use edgar_watch::clock::Clock;
 use edgar_watch::demo::edgar::Archive;
 use edgar_watch::passes::PassError;
-use edgar_watch::store::{MessageState, NewSubscription, Silence, Store, SubscriptionState, Which};
+use edgar_watch::store::{MessageState, NewSubscription, OnceMail, Silence, Store, SubscriptionState, Which};
 use edgar_watch::subscription::{Origin, WrittenSubscription};
 
 use crate::support::filings::TestFiling;
@@ -226,4 +226,83 @@ async fn a_mail_dropped_after_it_was_found_due_is_not_sent() {
     assert!(!store.begin_attempt(1, next).await.expect("an attempt"), "it no longer waits");
     let ended = store.subscriptions(Which::Live).await.expect("subscriptions");
     assert_eq!(ended.len(), 1, "and its recipient keeps the subscription");
+}
+
+#[tokio::test]
+async fn what_was_never_confirmed_does_not_begin_with_a_resumption() {
+    let desk = desk("").await;
+    let store = &desk.watcher.store;
+    let (confirmed, pending) = (
+        asked_for("confirmed", "victim@example.net", WrittenSubscription::default()),
+        NewSubscription {
+            state: SubscriptionState::Pending,
+            ..asked_for("pending", "victim@example.net", WrittenSubscription::default())
+        },
+    );
+    store.add_subscription(&confirmed, now(&desk)).await.expect("a subscription");
+    store.add_subscription(&pending, now(&desk)).await.expect("a subscription that somebody else asked for");
+    let silenced = store.silence_address("victim@example.net", Silence::Unsubscribed, "by mail", now(&desk)).await;
+    assert!(silenced.expect("a silence"));
+    store.resume_subscriptions(&["confirmed", "pending"], now(&desk)).await.expect("a person's word");
+    let rows = store.subscriptions(Which::Address("victim@example.net")).await.expect("subscriptions");
+    let states: Vec<(&str, SubscriptionState)> = rows.iter().map(|row| (row.id.as_str(), row.state)).collect();
+    assert_eq!(states, [("confirmed", SubscriptionState::Active), ("pending", SubscriptionState::Ended)]);
+}
+
+#[tokio::test]
+async fn the_number_of_an_address_is_never_given_again() {
+    let desk = desk("").await;
+    let store = &desk.watcher.store;
+    let ask = |id: &str, address: &str| NewSubscription {
+        state: SubscriptionState::Pending,
+        ..asked_for(id, address, WrittenSubscription::default())
+    };
+    store.add_subscription(&ask("first", "first@example.net"), now(&desk)).await.expect("a subscription");
+    let number = store.subscriptions(Which::Id("first")).await.expect("rows")[0].address_id;
+    desk.clock.jump(86_400);
+    assert_eq!(store.forget_unconfirmed(now(&desk)).await.expect("forgotten"), 2, "subscription and address");
+    assert_eq!(store.address_of(number).await.expect("the store"), None);
+    store.add_subscription(&ask("second", "second@example.net"), now(&desk)).await.expect("a subscription");
+    assert!(store.subscriptions(Which::Id("second")).await.expect("rows")[0].address_id > number, "it stands in links");
+}
+
+#[tokio::test]
+async fn erasing_an_address_leaves_those_alone_that_end_like_it() {
+    let desk = desk("").await;
+    let store = &desk.watcher.store;
+    for (id, address) in [("a", "ann@example.net"), ("b", "joann@example.net")] {
+        let new = asked_for(id, address, WrittenSubscription::default());
+        store.add_subscription(&new, now(&desk)).await.expect("a subscription");
+        let mail = OnceMail {
+            fact: format!("told_owner:{id}"),
+            message_id: format!("owner.{id}@example.com"),
+            recipient: "ops@example.com".to_owned(),
+            subject: format!("[edgar-watch] a mail to {address} was set aside"),
+            bytes: b"bytes".to_vec(),
+        };
+        store.enqueue_once(&mail, now(&desk)).await.expect("a word to the owner");
+    }
+    assert!(store.erase_address("ann@example.net", "erased:1", now(&desk)).await.expect("erased"));
+    let open = store.open_messages().await.expect("the outbox");
+    let subjects: Vec<&str> = open.iter().map(|row| row.subject.as_str()).collect();
+    assert_eq!(subjects, ["[edgar-watch] a mail to joann@example.net was set aside"]);
+}
+
+#[tokio::test]
+async fn keys_that_are_others_are_refused() {
+    let mut desk = desk("[[subscription]]\nemail = \"desk@example.com\"\n").await;
+    desk.watcher.deliver(None).await.expect("a pass takes the configuration");
+    let file = desk.folder.path().join("state.db.keys");
+    let first = std::fs::read_to_string(&file).expect("the keys");
+    let second = "k2 000102030405060708090a0b0c0d0e0f\n";
+    std::fs::write(&file, second).expect("a file");
+    desk.restart().await;
+    let refused = desk.watcher.deliver(None).await.expect_err("links in mails would stop working");
+    assert!(refused.to_string().contains("the token keys are none of those"), "{refused}");
+    std::fs::write(&file, format!("{second}{first}")).expect("a file");
+    desk.restart().await;
+    desk.watcher.deliver(None).await.expect("a new key before the old one");
+    std::fs::remove_file(&file).expect("gone");
+    let refused = desk.watcher.store.known_token_keys(now(&desk)).await.expect_err("none are made beside others");
+    assert!(refused.to_string().contains("state.db.keys is not there"), "{refused:#}");
 }

@@ -48,10 +48,11 @@ impl Browser {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(web::serve(listener, web::router(&site), stopped));
+        let proxies = site.trusted_proxies().to_vec();
+        tokio::spawn(web::serve(listener, web::router(&site), proxies, stopped.clone()));
         let mail_waits = Arc::new(Notify::new());
         let wake = mail_waits.clone();
-        tokio::spawn(web::fulfil(site, wishes, move || wake.notify_one()));
+        tokio::spawn(web::fulfil(site, wishes, stopped, move || wake.notify_one()));
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .tls_backend_preconfigured(edgar_watch::tls::client_config(false).expect("TLS"))

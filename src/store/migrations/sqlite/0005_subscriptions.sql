@@ -1,6 +1,6 @@
 -- Everyone who subscribed, and whether mail may go there. It may not where silenced is set, whatever a configuration says.
 CREATE TABLE addresses (
-    id           INTEGER PRIMARY KEY,
+    id           INTEGER PRIMARY KEY AUTOINCREMENT, -- in links, so none is ever given again
     address      TEXT NOT NULL UNIQUE,              -- lower case; once erased, 'erased:' and a keyed hash
     silenced     TEXT,                              -- unsubscribed | bounced | erased
     silenced_at  INTEGER,
