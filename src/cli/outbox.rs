@@ -67,7 +67,8 @@ pub(super) async fn run(common: &Common, args: &OutboxArgs) -> Result<(), Failur
             for id in ids {
                 // If it is refused again, the owner is told again.
                 if !store.retry_message(*id, &set_aside_fact(*id), now).await? {
-                    return Err(no_message(*id));
+                    let words = "no such message waits or was set aside, or its recipient has unsubscribed";
+                    return Err(Failure::failed(format!("outbox {id}: {words}")));
                 }
                 print(&format!("outbox {id}: is tried again at the next delivery\n"))?;
             }

@@ -140,8 +140,8 @@ pub(super) fn why(setting: &Setting<'_>) -> Section {
     let mut lines = Vec::new();
     match setting.reasons {
         [] => {}
-        [one] => lines.push(Line::Plain(format!("You get this because of your subscription {one}."))),
-        more => lines.push(Line::Plain(format!("You get this because of your subscriptions {}.", more.join("; ")))),
+        [one] => lines.push(Line::Plain(format!("You get this because of your subscription: {one}."))),
+        more => lines.push(Line::Plain(format!("You get this because of your subscriptions: {}.", more.join("; ")))),
     }
     if let Some(preferences) = setting.preferences {
         lines.push(Line::Action("Change your subscriptions".to_owned(), preferences.to_owned()));

@@ -680,7 +680,7 @@ impl Store {
     }
 
     /// Lets a message that was set aside, or waits, be tried now, and forgets the fact that its setting aside was told.
-    /// `false` when there is no such message.
+    /// `false` when there is no such message, or its recipient wants no mail.
     ///
     /// # Errors
     /// When the store cannot be written; nothing is written then.
@@ -689,7 +689,9 @@ impl Store {
         // Its age counts anew, or it would be set aside again at once.
         let done = sqlx::query(
             "UPDATE messages SET state = 'waiting', next_try_at = $2, created_at = $2, final_at = NULL
-             WHERE id = $1 AND state IN ('waiting', 'set_aside')",
+             WHERE id = $1 AND state IN ('waiting', 'set_aside')
+               AND NOT EXISTS (SELECT 1 FROM addresses WHERE addresses.address = messages.recipient
+                               AND addresses.silenced = 'unsubscribed')",
         )
         .bind(id)
         .bind(to_micros(now))

@@ -199,7 +199,7 @@ async fn one_address_with_two_subscriptions_gets_one_mail_that_names_both() {
     assert_eq!(taken.len(), 1);
     let mail = MessageParser::default().parse(&taken[0].bytes).expect("a mail");
     let text = mail.body_text(0).expect("a text part").into_owned();
-    assert!(text.contains("because of your subscriptions config:1 (") && text.contains("config:2 ("), "{text}");
+    assert!(text.contains("because of your subscriptions: config:1 (") && text.contains("config:2 ("), "{text}");
 }
 
 /// A relay that hangs costs its step's time limit, not the process.

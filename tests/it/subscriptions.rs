@@ -306,3 +306,22 @@ async fn keys_that_are_others_are_refused() {
     let refused = desk.watcher.store.known_token_keys(now(&desk)).await.expect_err("none are made beside others");
     assert!(refused.to_string().contains("state.db.keys is not there"), "{refused:#}");
 }
+
+#[tokio::test]
+async fn a_mail_tells_the_earlier_letters_of_its_issuer() {
+    let desk = desk("[[subscription]]\nemail = \"desk@example.com\"\n").await;
+    take_letter(&desk, 1, "2026-03-19T16:05:00Z").await;
+    desk.watcher.deliver(None).await.expect("a pass");
+    let first = desk.mails()[0].body_text(0).expect("a text part").into_owned();
+    assert!(!first.contains("Earlier letters"), "{first}");
+    // Its letter is of a month later.
+    take_letter(&desk, 2, "2026-04-20T16:05:00Z").await;
+    desk.watcher.deliver(None).await.expect("a pass");
+    let mails = desk.mails();
+    let mut second = mails.iter().map(|mail| mail.body_text(0).expect("a text part").into_owned());
+    let second = second.find(|text| text.contains("Earlier letters of this issuer")).expect("the second mail");
+    let (_, earlier) = second.split_once("Earlier letters of this issuer").expect("the section");
+    let (earlier, _) = earlier.split_once("Links").expect("the next section");
+    assert!(earlier.contains("17 Mar 2026") && earlier.contains("0009992000-26-000001"), "{second}");
+    assert!(!earlier.contains("0009992000-26-000002"), "not its own");
+}
