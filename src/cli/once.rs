@@ -58,6 +58,7 @@ async fn dry_run(settings: Arc<Settings>, since: Option<NaiveDate>) -> Result<()
     let url = url::Url::from_file_path(&path).map_err(|()| Failure::failed("no folder for temporary files"))?;
     let url = url::Url::parse(&format!("sqlite://{}", url.path())).map_err(Failure::failed)?;
     let copy = Store::open(&url).await?;
+    copy.forget_token_keys().await?;
     let budget = Arc::new(real.unwrap_or_else(|| copy.clone()));
     let watcher = Watcher::new(settings, copy, budget, system_clock())?;
     let polled = watcher.poll_pass(since).await?;

@@ -53,6 +53,14 @@ impl Store {
         Ok(keys)
     }
 
+    /// Lets the store be used with any keys: for a copy that nothing is sent from.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn forget_token_keys(&self) -> anyhow::Result<()> {
+        self.clear_fact(KNOWN_KEYS).await
+    }
+
     /// Refuses keys none of which the store was used with; remembers them.
     ///
     /// # Errors

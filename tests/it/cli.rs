@@ -114,6 +114,16 @@ async fn a_dry_run_changes_and_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_dry_run_works_on_a_copy_of_a_store_in_use() {
+    let desk = install(archive(&[TestFiling::determination(2, "2026-03-19T14:00:00Z")])).await;
+    let once = run(desk.folder.path(), &["--config", "desk.toml", "once"]).await;
+    assert_eq!(once.status.code(), Some(0), "{}", text(&once.stderr));
+    let dry = run(desk.folder.path(), &["--config", "desk.toml", "once", "--dry-run", "--since", "2026-01-01"]).await;
+    assert_eq!(dry.status.code(), Some(0), "{}", text(&dry.stderr));
+    assert!(text(&dry.stdout).contains("would mail desk@example.com"), "{}", text(&dry.stdout));
+}
+
+#[tokio::test]
 async fn exit_codes_say_who_is_to_act() {
     let desk = install(Archive::default()).await;
     let once: &[&str] = &["--config", "desk.toml", "once"];
