@@ -173,6 +173,8 @@ pub fn read_mails(folder: &Path) -> Vec<Message<'static>> {
         Ok(entries) => entries.map(|entry| entry.expect("a folder entry").path()).collect(),
         Err(_) => return Vec::new(),
     };
+    // A mail that is being written has another name until it is whole.
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
     paths.sort();
     paths
         .iter()
