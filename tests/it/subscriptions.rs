@@ -314,8 +314,13 @@ async fn a_mail_tells_the_earlier_letters_of_its_issuer() {
     desk.watcher.deliver(None).await.expect("a pass");
     let first = desk.mails()[0].body_text(0).expect("a text part").into_owned();
     assert!(!first.contains("Earlier letters"), "{first}");
-    // Its letter is of a month later.
-    take_letter(&desk, 2, "2026-04-20T16:05:00Z").await;
+    // Another letter to the same issuer, five days later.
+    let at = "2026-03-24T16:05:00Z";
+    let again = TestFiling { cik: 9_991_001, ..TestFiling::determination(2, at) };
+    desk.clock.set(at);
+    desk.edgar.change(|archive| again.publish(archive));
+    desk.watcher.poll(None).await.expect("a poll");
+    desk.watcher.read(None).await.expect("a reading");
     desk.watcher.deliver(None).await.expect("a pass");
     let mails = desk.mails();
     let mut second = mails.iter().map(|mail| mail.body_text(0).expect("a text part").into_owned());
