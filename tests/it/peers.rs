@@ -20,6 +20,20 @@ fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
+/// Waits for something that another process does; it has no word for us when it is done.
+async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let seen = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let half_a_minute = std::time::Duration::from_secs(30);
+    tokio::time::timeout(half_a_minute, seen).await.unwrap_or_else(|_| panic!("half a minute, and not yet: {what}"))
+}
+
 /// Whether a command is there and works. Says plainly what is skipped where it is not.
 fn is_there(program: &str, args: &[&str], skipped: &str) -> bool {
     let works = Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
@@ -181,17 +195,12 @@ impl Postfix {
     /// The mails of a user, once there are so many.
     async fn mails(&self, user: &str, n: usize) -> Vec<PathBuf> {
         let new = self.folder.path().join("mail").join(user).join("new");
-        for _ in 0..600 {
+        let look = || {
             let mut files = if new.exists() { files_below(&new) } else { Vec::new() };
-            if files.len() >= n {
-                files.sort();
-                return files;
-            }
-            // Postfix has no word for us when it is done.
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        let log = std::fs::read_to_string(self.folder.path().join("maillog")).unwrap_or_default();
-        panic!("no {n} mails for {user} in half a minute:\n{log}");
+            files.sort();
+            (files.len() >= n).then_some(files)
+        };
+        until(&format!("{n} mails for {user}, see {}/maillog", self.folder.path().display()), look).await
     }
 }
 
@@ -305,19 +314,8 @@ impl Daemon {
             .spawn()
             .expect("the daemon starts");
         let daemon = Self { folder, edgar, base, child };
-        daemon.until("the pages are served", || std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)).await;
+        until("the pages are served", || std::net::TcpStream::connect(("127.0.0.1", port)).ok().map(drop)).await;
         daemon
-    }
-
-    /// Waits for something that another process does.
-    async fn until<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
-        for _ in 0..600 {
-            if let Some(found) = look() {
-                return found;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-        panic!("half a minute, and not yet: {what}");
     }
 
     /// The mail whose subject holds some words, once it is there.
@@ -327,7 +325,7 @@ impl Daemon {
             let mails = if folder.exists() { read_mails(&folder) } else { Vec::new() };
             mails.into_iter().find(|mail| mail.subject().unwrap_or_default().contains(words))
         };
-        self.until(words, find).await
+        until(words, find).await
     }
 
     async fn browse(&self, args: &[&str]) {
