@@ -9,7 +9,7 @@ use crate::alert::{Alert, Purpose, message_id};
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::linking::Link;
-use crate::mail::{DeliveryError, Envelope, Mailer};
+use crate::mail::{Envelope, Mailer};
 use crate::passes::{Recipient, relay_for, write_notice};
 use crate::render::{Style, subject};
 use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
@@ -151,11 +151,7 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let from = settings.mail.from.email.to_string();
     let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;
     mailer.close().await;
-    let reply = reply.map_err(|error| match error {
-        DeliveryError::Permanent(_) | DeliveryError::BadAddress(_) => Failure::failed(error),
-        _ => Failure::out_of_reach(error),
-    })?;
-    print(&format!("{to}: {reply}\n"))
+    print(&format!("{to}: {}\n", reply?))
 }
 
 #[cfg(test)]

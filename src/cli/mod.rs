@@ -25,6 +25,7 @@ use crate::classify::Phrase;
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{self, ConfigError, Settings};
 use crate::logging::{self, LogFormat};
+use crate::mail::DeliveryError;
 use crate::passes::PassError;
 use crate::store::{OpenError, Store};
 
@@ -114,6 +115,17 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Newer { .. } => Self::failed(error),
             OpenError::Unusable { .. } => Self::out_of_reach(error),
+        }
+    }
+}
+
+impl From<DeliveryError> for Failure {
+    fn from(error: DeliveryError) -> Self {
+        match error {
+            DeliveryError::Permanent(_) | DeliveryError::BadAddress(_) => Self::failed(error),
+            DeliveryError::Unreachable(_) | DeliveryError::NoAnswer(_) | DeliveryError::Transient(_) => {
+                Self::out_of_reach(error)
+            }
         }
     }
 }

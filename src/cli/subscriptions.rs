@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::{Common, Failure, print, print_json, system_clock};
-use crate::calendar::wall_to_utc;
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::passes::{confirmation_mail, links_of};
@@ -136,10 +135,8 @@ pub(super) async fn run(common: &Common, args: &SubscriptionsArgs) -> Result<(),
         }
         Action::Pause { whom, until } => {
             for row in find(&store, whom).await? {
-                let zone = row.written.check_again(&settings.groups).map(|terms| terms.schedule.zone);
-                let zone = zone.unwrap_or(chrono_tz::America::New_York);
                 let until = until.unwrap_or(NaiveDate::from_ymd_opt(9999, 1, 1).unwrap_or(NaiveDate::MAX));
-                store.pause_subscriptions(&[&row.id], wall_to_utc(until.and_time(NaiveTime::MIN), zone)).await?;
+                store.pause_subscriptions(&[&row.id], row.written.start_of(until, &settings.groups)).await?;
                 print(&format!("subscription {}: paused\n", row.id))?;
             }
             Ok(())

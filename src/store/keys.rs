@@ -31,9 +31,7 @@ impl Store {
             None => read_or_make(&beside(&self.path, ".keys")),
         }
     }
-}
 
-impl Store {
     /// The same for a command beside the daemon: keys other than those the store was used with are refused, and none are
     /// made where there were some. A daemon may have them as a credential that the command does not see.
     ///

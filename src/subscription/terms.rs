@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use chrono::{NaiveDate, NaiveTime, Weekday};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, IssuerKey, KindFilter, QuietHours, Schedule, SubscriptionFilter, check_issuers};
+use crate::calendar::wall_to_utc;
 use crate::classify::{Basis, EventKind, Exchange};
 use crate::render::DateStyle;
 
@@ -130,6 +131,12 @@ impl WrittenSubscription {
             }
         }
         self.check(&groups)
+    }
+
+    /// When a day begins on its subscriber's clock; on EDGAR's where another version wrote terms that cannot be read.
+    pub fn start_of(&self, day: NaiveDate, groups: &BTreeMap<String, Vec<IssuerKey>>) -> DateTime<Utc> {
+        let zone = self.check_again(groups).map_or(DEFAULT_ZONE, |terms| terms.schedule.zone);
+        wall_to_utc(day.into(), zone)
     }
 
     /// Takes over what the pages do not offer: bases, exchanges, confidence, digests with nothing to tell, and the pause.

@@ -16,7 +16,6 @@ use super::forms::{Asked, Fields, KINDS, Suggestion, ZONES, read_subscription};
 use super::guard::{Client, FormProof, is_our_form};
 use super::pages::{bad_link_page, failure_page, message_page, page, trouble_page};
 use super::{Site, Wish};
-use crate::calendar::wall_to_utc;
 use crate::links::CONFIRM_WITHIN;
 use crate::passes::{confirmation_mail, links_of, preferences_mail};
 use crate::store::{NewSubscription, Silence, SubscriptionRow, SubscriptionState, Which, new_subscription_id};
@@ -511,8 +510,7 @@ pub(super) async fn post_preferences(
             let Ok(until) = fields.text("until").parse::<NaiveDate>() else {
                 return refuse(&Asked { faults: vec!["Choose a day to pause until.".to_owned()], ..Asked::default() });
             };
-            let zone = row.written.check_again(&site.settings.groups).map(|terms| terms.schedule.zone);
-            let until = wall_to_utc(until.into(), zone.unwrap_or(chrono_tz::America::New_York));
+            let until = row.written.start_of(until, &site.settings.groups);
             site.store.pause_subscriptions(&[&row.id], until).await
         }
         "resume" => site.store.end_pauses(&[&row.id], now).await,
