@@ -5,6 +5,8 @@
 //!
 //! - `EDGAR_WATCH_DIE_AT=after record a pass#3`: end by SIGKILL the third time that point is passed
 //! - `EDGAR_WATCH_PASSED=FILE`: write a line to that file for every point passed
+//! - `EDGAR_WATCH_STUCK=poll`: that loop (`poll`, `read` or `deliver`) does nothing any more
+//! - `EDGAR_WATCH_LONGEST_STEP_MS=500`: how long any loop's step may take before it counts as stuck
 //! - `EDGAR_WATCH_STARTED_AT=2026-11-17T15:00:00Z`: the time at which the program starts
 
 /// On which side of a step a point lies.
@@ -21,8 +23,13 @@ pub enum Moment {
 #[inline(always)]
 pub fn pass(_: Moment, _: &'static str) {}
 
+#[cfg(not(feature = "fail-points"))]
+/// Nothing.
+#[inline(always)]
+pub async fn stay(_: &'static str) {}
+
 #[cfg(feature = "fail-points")]
-pub use enabled::{pass, started_at};
+pub use enabled::{longest_step, pass, started_at, stay};
 
 #[cfg(feature = "fail-points")]
 mod enabled {
@@ -78,6 +85,19 @@ mod enabled {
                 std::thread::park();
             }
         }
+    }
+
+    /// Never ends, if that loop is the one that is to be stuck.
+    pub async fn stay(which: &'static str) {
+        if std::env::var("EDGAR_WATCH_STUCK").is_ok_and(|stuck| stuck == which) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How long a loop's step may take.
+    pub fn longest_step() -> Option<std::time::Duration> {
+        let ms = std::env::var("EDGAR_WATCH_LONGEST_STEP_MS").ok()?.parse().ok()?;
+        Some(std::time::Duration::from_millis(ms))
     }
 
     /// The instant the program is to take for the one it started at.

@@ -28,10 +28,12 @@
 //! - [`passes`]: poll, read, deliver, and nothing but what joins the parts above
 //! - [`tokens`] (pure): what links and return addresses are signed with
 //! - [`tempo`] (pure): when the feed is asked next
+//! - [`metrics`] (pure): what is counted and measured, as Prometheus reads it
+//! - [`progress`]: proof that the loops of the daemon move
 //! - [`heartbeat`]: a watchdog elsewhere is told that all is well
 //! - [`web`]: pages for subscribers, and for everybody
 //! - [`daemon`], [`cli`]: the passes in tasks, or one after the other
-//! - [`config`], [`logging`], [`clock`], [`calendar`], [`tls`], [`suggest`]: what the others stand on
+//! - [`config`], [`logging`], [`clock`], [`calendar`], [`files`], [`tls`], [`suggest`]: what the others stand on
 //! - [`demo`]: an invented archive behind a loopback EDGAR
 //! - [`fail_points`]: where a build for tests dies on request; empty in every other
 //!
@@ -51,14 +53,17 @@ pub mod dns_hints;
 pub mod edgar;
 pub mod evaluate;
 pub mod fail_points;
+pub mod files;
 pub mod heartbeat;
 pub mod inbound;
 pub mod linking;
 pub mod links;
 pub mod logging;
 pub mod mail;
+pub mod metrics;
 pub mod outbox;
 pub mod passes;
+pub mod progress;
 pub mod reading;
 pub mod render;
 pub mod store;

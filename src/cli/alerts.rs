@@ -9,7 +9,7 @@ use crate::alert::{Alert, Purpose, message_id};
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::linking::Link;
-use crate::mail::{Envelope, Mailer};
+use crate::mail::{Envelope, HandOver, Mailer};
 use crate::passes::{Recipient, relay_for, write_notice};
 use crate::render::{Style, subject};
 use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
@@ -149,7 +149,8 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     };
     let mut mailer = mailer.map_err(|error| Failure::config(format!("{error:#}")))?;
     let from = settings.mail.from.email.to_string();
-    let reply = mailer.send(Envelope { from: &from, to: &to, message_id: &message_id }, &bytes).await;
+    let envelope = Envelope { from: &from, to: &to, message_id: &message_id, hand_over: &HandOver::default() };
+    let reply = mailer.send(envelope, &bytes).await;
     mailer.close().await;
     print(&format!("{to}: {}\n", reply?))
 }

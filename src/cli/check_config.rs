@@ -14,7 +14,7 @@ use crate::edgar::pace::{Priority, RequestBudget};
 use crate::heartbeat;
 use crate::mail::Mailer;
 use crate::passes::{PassError, client_for};
-use crate::store::Store;
+use crate::store::{Store, foreign_owner};
 use crate::subscription::{IssuerKey, Subscription};
 use crate::tempo::requests_a_day;
 
@@ -112,10 +112,14 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
 /// One feed page and one file of the data host. A User-Agent refused before is tried anew: this is a person asking.
 async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let store = match Store::open(&settings.store_url).await {
-        Ok(store) => store,
+    let own = match foreign_owner(&settings.store_url) {
+        Some(_) => None,
+        None => Store::open(&settings.store_url).await.ok(),
+    };
+    let store = match own {
+        Some(store) => store,
         // A person who checks may have no right to the store; the budget is then this one's own.
-        Err(_) => {
+        None => {
             let url = format!("sqlite://{}/state.db", folder.path().display());
             Store::open(&url::Url::parse(&url).map_err(Failure::failed)?).await?
         }

@@ -149,7 +149,7 @@ async fn fetch_and_explain(
     cik: Option<Cik>,
     context: &FilingContext,
 ) -> Result<Explained, Failure> {
-    let settings = common.load(Some(Level::WARN))?;
+    let settings = common.load_for_store(Some(Level::WARN))?;
     let store = Store::open(&settings.store_url).await?;
     let filers = store.ciks_of(accession).await?;
     // Filings made by agents lie in no folder of the agent's: without a filer's CIK this is a guess.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod backfill;
+mod backup;
 mod check_config;
 mod demo;
 mod evaluate;
@@ -27,7 +28,7 @@ use crate::config::{self, ConfigError, Settings};
 use crate::logging::{self, LogFormat};
 use crate::mail::DeliveryError;
 use crate::passes::PassError;
-use crate::store::{OpenError, Store};
+use crate::store::{OpenError, Store, foreign_owner};
 
 /// Watches SEC EDGAR and mails you when a company reports a new NASDAQ staff determination.
 #[derive(Debug, Parser)]
@@ -73,6 +74,10 @@ enum Command {
     Subscriptions(subscriptions::SubscriptionsArgs),
     /// Read a mail that came back: an unsubscribe or a bounce
     Inbound(inbound::InboundArgs),
+    /// Copy the store to a file, also while the daemon works
+    Backup(backup::BackupArgs),
+    /// Put a copy in the place of the store, while nobody works on it
+    Restore(backup::BackupArgs),
     /// Send one real mail over the configured transport
     TestMail(test_mail::TestMailArgs),
 }
@@ -165,6 +170,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Status(args) => status::run(&common, &args).await,
         Command::Subscriptions(args) => subscriptions::run(&common, &args).await,
         Command::Inbound(args) => inbound::run(&common, &args).await,
+        Command::Backup(args) => backup::run(&common, &args).await,
+        Command::Restore(args) => backup::put_back(&common, &args).await,
         Command::TestMail(args) => test_mail::run(&common, &args).await,
     }
 }
@@ -178,13 +185,25 @@ struct Common {
 impl Common {
     /// Loads the configuration and starts logging, from the configured level or, if given, from `level`.
     fn load(&self, level: Option<Level>) -> Result<Arc<Settings>, Failure> {
+        self.load_from(level).map(|(settings, _)| settings)
+    }
+
+    /// The same, with the file it was loaded from.
+    fn load_from(&self, level: Option<Level>) -> Result<(Arc<Settings>, PathBuf), Failure> {
         let located = config::locate(self.config.as_deref())?;
         let settings = config::load(&located.path)?;
         logging::start(level.unwrap_or(settings.log_level), self.log_format);
         if let Some(warning) = located.warning {
             tracing::warn!("{warning}");
         }
-        Ok(Arc::new(settings))
+        Ok((Arc::new(settings), located.path))
+    }
+
+    /// [`Self::load`] for a command that works on the store, which must be this user's.
+    fn load_for_store(&self, level: Option<Level>) -> Result<Arc<Settings>, Failure> {
+        let settings = self.load(level)?;
+        own_store(&settings)?;
+        Ok(settings)
     }
 
     /// The phrases of the configuration, if there is one: what only reads documents does so as the daemon does, and works
@@ -199,10 +218,30 @@ impl Common {
 
     /// Loads the configuration and opens the store that a daemon or `once` has made.
     async fn load_with_store(&self) -> Result<(Arc<Settings>, Store), Failure> {
-        let settings = self.load(Some(Level::WARN))?;
+        let settings = self.load_for_store(Some(Level::WARN))?;
         let store = Store::open_existing(&settings.store_url).await?;
         Ok((settings, store))
     }
+}
+
+/// Refuses to work on a store of another user's: what this one would leave beside it, that one could not write.
+fn own_store(settings: &Settings) -> Result<(), Failure> {
+    let Some(owner) = foreign_owner(&settings.store_url) else { return Ok(()) };
+    let command: Vec<String> = std::env::args().map(|word| quote(&word)).collect();
+    let path = settings.store_url.path();
+    Err(Failure::failed(format!(
+        "the store {path} belongs to the user {owner}: runuser -u {owner} -- {}",
+        command.join(" ")
+    )))
+}
+
+/// A word as a shell takes it.
+fn quote(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Writes one line to standard error, for a command that has more than one thing to complain of.

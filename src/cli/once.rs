@@ -8,6 +8,7 @@ use tracing::Level;
 
 use super::{Common, Failure, print, system_clock};
 use crate::config::Settings;
+use crate::mail;
 use crate::passes::Watcher;
 use crate::store::{MessageState, OpenError, Store, try_lock};
 
@@ -24,10 +25,11 @@ pub(super) struct OnceArgs {
 }
 
 pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure> {
-    let settings = common.load(Some(Level::WARN))?;
+    let settings = common.load_for_store(Some(Level::WARN))?;
     if args.dry_run {
         return dry_run(settings, args.since).await;
     }
+    mail::check_sandbox(&settings.mail).map_err(|reason| Failure::config(format!("mail.transport: {reason}")))?;
     let Some(_lock) = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?
     else {
         tracing::info!("another edgar-watch works on this store: nothing to do");

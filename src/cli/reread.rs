@@ -20,7 +20,7 @@ pub(super) struct RereadArgs {
 }
 
 pub(super) async fn run(common: &Common, args: &RereadArgs) -> Result<(), Failure> {
-    let settings = common.load(Some(Level::WARN))?;
+    let settings = common.load_for_store(Some(Level::WARN))?;
     Store::open_existing(&settings.store_url).await?.close().await;
     let store = Store::open(&settings.store_url).await?;
     let clock = system_clock();

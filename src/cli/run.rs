@@ -3,8 +3,8 @@
 use chrono::NaiveDate;
 use clap::Args;
 
-use super::{Common, Failure, system_clock};
-use crate::daemon;
+use super::{Common, Failure, own_store, system_clock};
+use crate::daemon::{self, Reloads};
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
@@ -15,6 +15,8 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<(), Failure> {
-    let settings = common.load(None)?;
-    daemon::run(settings, system_clock(), args.since).await.map_err(Failure::from)
+    let (settings, path) = common.load_from(None)?;
+    let reloads = Reloads::of(path).map_err(Failure::failed)?;
+    own_store(&settings)?;
+    daemon::run(settings, reloads, system_clock(), args.since).await.map_err(Failure::from)
 }

@@ -7,7 +7,7 @@ use super::{Common, Failure, print, system_clock};
 use crate::alert::message_id;
 use crate::config::Transport;
 use crate::dns_hints;
-use crate::mail::{Basics, Envelope, Mailer, build_plain, sign, walk};
+use crate::mail::{Basics, Envelope, HandOver, Mailer, build_plain, sign, walk};
 use crate::passes::relay_for;
 
 /// Arguments of `test-mail`.
@@ -38,7 +38,7 @@ pub(super) async fn run(common: &Common, args: &TestMailArgs) -> Result<(), Fail
     };
     let text = "This mail was sent by edgar-watch test-mail.\nAlerts will come the same way.\n";
     let bytes = sign(&build_plain(&basics, text.to_owned())?, &settings.mail.dkim, now)?;
-    let envelope = Envelope { from: &from, to: &to, message_id: &message_id };
+    let envelope = Envelope { from: &from, to: &to, message_id: &message_id, hand_over: &HandOver::default() };
     let route = relay_for(&settings, &to);
     let relay = route.or(match &settings.mail.transport {
         Transport::Smtp(smtp) => Some(smtp),

@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) http: RawHttp,
     pub(super) reading: RawReading,
     pub(super) log: RawLog,
+    pub(super) metrics: RawMetrics,
     pub(super) groups: BTreeMap<String, Vec<String>>,
     pub(super) subscription: Vec<WrittenSubscription>,
     pub(super) webhook: Vec<RawWebhook>,
@@ -80,6 +81,7 @@ pub(super) struct RawDkim {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {
     pub(super) listen: Option<String>,
+    pub(super) admin_listen: Option<String>,
     pub(super) public_url: Option<String>,
     pub(super) public: Option<bool>,
     pub(super) trusted_proxies: Option<Vec<String>>,
@@ -137,6 +139,12 @@ pub(super) struct RawReading {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLog {
     pub(super) level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMetrics {
+    pub(super) file: Option<String>,
 }
 
 /// Reads the text; the error begins with line and column.

@@ -1,7 +1,7 @@
 //! The configuration as checked: what the rest of the program works with.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,6 +42,10 @@ pub struct Settings {
     pub mail: MailSettings,
     /// How people reach it with a browser, if they do.
     pub http: Option<HttpSettings>,
+    /// Where metrics and health are served.
+    pub admin_listen: Option<SocketAddr>,
+    /// The file that metrics are written to.
+    pub metrics_file: Option<PathBuf>,
     /// Where people reach it, for links in mails: `http.public_url`, without a slash at its end.
     pub public_url: Option<String>,
     /// How filings are read.
@@ -323,6 +327,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
     let mail = check_mail(&mut checker, &raw.mail);
     let public_url = raw.http.public_url.as_deref().and_then(|url| check_public_url(&mut checker, url));
     let http = check_http(&mut checker, &raw.http);
+    let admin_listen = raw.http.admin_listen.as_deref().and_then(|text| check_admin_listen(&mut checker, text));
+    let metrics_file = raw.metrics.file.as_deref().map(|text| checker.path(text));
     let reading = check_reading(&mut checker, raw);
     let log_level = raw.log.level.as_deref().map_or(Ok(tracing::Level::INFO), |level| {
         level
@@ -370,6 +376,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 store_url,
                 mail,
                 http,
+                admin_listen,
+                metrics_file,
                 public_url,
                 reading,
                 log_level,
@@ -589,6 +597,15 @@ fn check_http(checker: &mut Checker, raw: &RawHttp) -> Option<HttpSettings> {
         }
     }
     Some(HttpSettings { listen: listen?, is_public: raw.public.unwrap_or_default(), trusted_proxies })
+}
+
+/// A port alone is one of this machine's own: what is served there is for those who run it.
+fn check_admin_listen(checker: &mut Checker, text: &str) -> Option<SocketAddr> {
+    let port = text.trim_start_matches(':').parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let address = text.parse().ok().or(port);
+    checker.keep(address.ok_or_else(|| {
+        format!("http.admin_listen: expected an address or a port such as \"127.0.0.1:9464\", found \"{text}\"")
+    }))
 }
 
 fn check_smtp(checker: &mut Checker, table: &str, credential: &str, raw: &RawSmtp) -> Option<SmtpSettings> {

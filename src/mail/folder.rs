@@ -1,12 +1,10 @@
 //! A folder of mail: one `.eml` file each, named by its Message-ID, complete the moment it appears.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{DeliveryError, Envelope};
 use crate::fail_points::{self, Moment};
+use crate::files::write_whole_with;
 
 /// The fail-point of a mail that appears in its folder.
 const RENAME: &str = "rename a mail";
@@ -33,14 +31,8 @@ pub(super) fn look(folder: &Path) -> Result<(), DeliveryError> {
 /// left, and nothing else remains.
 fn persist(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let passing = folder.join(format!(".{name}.tmp"));
     // For nobody else to read, as a mailbox is.
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&passing)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fail_points::pass(Moment::Before, RENAME);
-    std::fs::rename(&passing, path)?;
+    write_whole_with(path, bytes, 0o600, || fail_points::pass(Moment::Before, RENAME))?;
     fail_points::pass(Moment::After, RENAME);
     std::fs::File::open(folder)?.sync_all()
 }

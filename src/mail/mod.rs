@@ -7,12 +7,29 @@ mod sendmail;
 mod smtp;
 mod walk;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::config::{MailSettings, SmtpSettings, Transport};
 
 pub use dkim::{DkimKey, sign};
 pub use message::{Basics, ListMail, build_list_mail, build_plain};
 pub use smtp::{SmtpTimeouts, SmtpTransport};
 pub use walk::walk;
+
+/// Whether a mail may be with the other side already: who cuts the delivery short from then on may send it twice.
+#[derive(Debug, Default)]
+pub struct HandOver(AtomicBool);
+
+impl HandOver {
+    fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has begun.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// One mail for one recipient.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +40,8 @@ pub struct Envelope<'a> {
     pub to: &'a str,
     /// The mail's identity, without angle brackets.
     pub message_id: &'a str,
+    /// Told when the mail leaves this program's hands.
+    pub hand_over: &'a HandOver,
 }
 
 /// A mail that was not taken.
@@ -54,6 +73,17 @@ pub enum Mailer {
     Sendmail,
     /// A folder.
     Folder(std::path::PathBuf),
+}
+
+/// Whether the configured transport can work where this process runs.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_sandbox(settings: &MailSettings) -> Result<(), String> {
+    match settings.transport {
+        Transport::Sendmail => sendmail::check_sandbox(),
+        Transport::Smtp(_) | Transport::Folder(_) => Ok(()),
+    }
 }
 
 impl Mailer {

@@ -11,6 +11,19 @@ const PROGRAM: &str = "/usr/sbin/sendmail";
 /// EX_NOUSER, EX_NOHOST, EX_DATAERR: about this mail, and final.
 const FINAL_CODES: [i32; 3] = [65, 67, 68];
 
+/// Why the program cannot do its work here, where that is known. Postfix's and Exim's hand mail over to a program with more
+/// rights than ours, which a sandbox with NoNewPrivileges takes from it (proc(5), NoNewPrivs).
+pub(super) fn check_sandbox() -> Result<(), String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let is_walled_in = status.lines().any(|line| line.split_whitespace().eq(["NoNewPrivs:", "1"]));
+    if is_walled_in {
+        return Err("sendmail does not work inside this sandbox, where no program can have more rights than its caller \
+                    (NoNewPrivileges): use \"smtp\" with a relay, localhost for one, or run `edgar-watch once` from cron"
+            .to_owned());
+    }
+    Ok(())
+}
+
 /// Whether the program is there.
 pub(super) async fn look() -> Result<(), DeliveryError> {
     tokio::fs::metadata(PROGRAM)
@@ -21,6 +34,7 @@ pub(super) async fn look() -> Result<(), DeliveryError> {
 
 pub(super) async fn send(envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
     let unreachable = |error: std::io::Error| DeliveryError::Unreachable(format!("{PROGRAM}: {error}"));
+    envelope.hand_over.begin();
     let mut child = Command::new(PROGRAM)
         .args(["-i", "-f", envelope.from, "--", envelope.to])
         .stdin(Stdio::piped())

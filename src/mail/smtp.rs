@@ -195,6 +195,8 @@ impl SmtpTransport {
             return Err(self.judged(fault, &mut connection).await);
         }
         fail_points::pass(Moment::After, "the answer to DATA");
+        // lettre writes the mail and its final dot in one step: from its first byte on, the mail may be the relay's.
+        envelope.hand_over.begin();
         match limit(self.timeouts.data, connection.message(bytes)).await {
             Ok(reply) => {
                 fail_points::pass(Moment::After, "the answer to the final dot");

@@ -6,6 +6,8 @@ use tokio::sync::Notify;
 
 use super::deliver::owner_key;
 use super::self_watch::{QUIET_POLLS, quiet_polls};
+use crate::metrics::Count;
+
 use super::{DeliverSummary, LedgerSummary, PassError, PollSummary, ReadSummary, Watcher};
 
 /// The fact that notes the last good walk over the feed; its value is the summary.
@@ -31,6 +33,7 @@ impl Watcher {
         let polled = self.poll_pass(since).await;
         let now = self.clock.now();
         let duration_ms = (now - began_at).num_milliseconds();
+        self.tally.add(Count::Polls, if polled.is_ok() { "good" } else { "failed" }, 1);
         match &polled {
             Ok(summary) => {
                 let words = format!(
@@ -116,6 +119,12 @@ impl Watcher {
     pub async fn read(&self, wake: Option<&Notify>) -> Result<ReadSummary, PassError> {
         let began_at = self.clock.now();
         let read = self.read_pass(wake).await;
+        if let Ok(summary) = &read {
+            self.tally.add(Count::Filings, "read", summary.n_read);
+            self.tally.add(Count::Filings, "postponed", summary.n_postponed);
+            self.tally.add(Count::Filings, "parked", summary.n_parked);
+            self.tally.add(Count::Alerts, "", summary.n_alerts);
+        }
         if let Ok(summary) = &read
             && *summary != ReadSummary::default()
         {
@@ -139,6 +148,11 @@ impl Watcher {
     pub async fn deliver(&self, wake: Option<&Notify>) -> Result<DeliverSummary, PassError> {
         let began_at = self.clock.now();
         let delivered = self.deliver_pass(wake).await;
+        if let Ok(summary) = &delivered {
+            self.tally.add(Count::Deliveries, "sent", summary.n_sent);
+            self.tally.add(Count::Deliveries, "postponed", summary.n_postponed);
+            self.tally.add(Count::Deliveries, "set_aside", summary.n_set_aside);
+        }
         if let Ok(summary) = &delivered
             && *summary != DeliverSummary::default()
         {
@@ -166,6 +180,7 @@ impl Watcher {
         let read = self.read(None).await;
         let watched = self.watch_self().await;
         let delivered = self.deliver(None).await;
+        self.write_metrics(true).await;
         let is_well = watched?;
         let summary = polled?;
         reconciled?;

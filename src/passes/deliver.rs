@@ -13,8 +13,10 @@ use super::ways::{Lane, Ways};
 use super::{PassError, Watcher, notified};
 use crate::alert::{is_consent, owner_message_id};
 use crate::edgar::eastern::print_eastern;
-use crate::mail::{Basics, DeliveryError, Envelope, build_plain, sign};
+use crate::mail::{Basics, DeliveryError, Envelope, HandOver, build_plain, sign};
+use crate::metrics::Stage;
 use crate::outbox::next_try;
+use crate::progress::Loop;
 use crate::store::{DueMessage, OnceMail, StoreError};
 
 /// What delivery did.
@@ -119,6 +121,7 @@ impl Watcher {
                     continue;
                 }
             };
+            self.progress.note(Loop::Deliver);
             ways.give_back(&recipient, lane);
             under_way.remove(&recipient);
             may_be_more = true;
@@ -142,7 +145,9 @@ impl Watcher {
                 }
             }
         }
-        ways.close().await;
+        if !self.is_cut_short() {
+            ways.close().await;
+        }
         failure.map_or(Ok(summary), Err)
     }
 
@@ -205,16 +210,28 @@ impl Watcher {
         }
         let from = self.links().return_address(id);
         let from = from.as_ref().unwrap_or(&self.settings.mail.from.email).to_string();
-        let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id };
+        let hand_over = &HandOver::default();
+        let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id, hand_over };
         let is_asked = closed.is_none();
         let sent = match closed {
             // The way out is closed: asking once per pass is enough.
             Some(reason) => Err(DeliveryError::Unreachable(reason)),
-            None => lane.send(envelope, &bytes, begins_at).await,
+            None => tokio::select! {
+                sent = lane.send(envelope, &bytes, begins_at) => sent,
+                () = self.let_go(hand_over) => {
+                    // It is due again at once, whoever starts next.
+                    self.store.postpone_message(id, "stopped before the other side had it", begins_at).await?;
+                    return Ok(Outcome::Postponed { closed: None });
+                }
+            },
         };
         let error = match sent {
             Ok(reply) => {
-                self.store.record_sent(id, &reply, self.clock.now()).await?;
+                let sent_at = self.clock.now();
+                self.store.record_sent(id, &reply, sent_at).await?;
+                if message.is_prompt {
+                    self.tally.observe(Stage::Sent, sent_at - message.created_at);
+                }
                 let reply = masked(&reply, &message.recipient);
                 tracing::info!(outbox_id = id, attempt, "outbox {id}: {} sent: {reply}", message.message_id);
                 return Ok(Outcome::Sent);

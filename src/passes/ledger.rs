@@ -15,6 +15,7 @@ use crate::edgar::eastern::{eastern_date, eastern_to_utc, is_edgar_business_day}
 use crate::edgar::feed::Filer;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
+use crate::progress::Loop;
 use crate::store::{DayCounts, DayIndex, DayState, FilingState, LedgerDay, LedgerSpan, NewFiling, Source, Watched};
 
 /// What reconciling did.
@@ -71,6 +72,7 @@ impl Watcher {
             if self.is_stopping() {
                 break;
             }
+            self.progress.note(Loop::Poll);
             let looked = if takes_whole_quarter(quarter, days.len(), eastern_date(now)) {
                 self.look_at_quarter(quarter, &days, &mut work).await
             } else {
@@ -110,6 +112,7 @@ impl Watcher {
             if self.is_stopping() {
                 break;
             }
+            self.progress.note(Loop::Poll);
             let rows = rows.remove(&day.day).unwrap_or_default();
             self.reconcile_with(day.day, &rows, 0, None, None, work).await?;
         }
@@ -123,6 +126,7 @@ impl Watcher {
             if self.is_stopping() {
                 break;
             }
+            self.progress.note(Loop::Poll);
             let looked = self.look_at_day(day, &listed, work).await;
             self.put_off_after_outage(looked, std::slice::from_ref(day), work).await?;
         }

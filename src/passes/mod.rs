@@ -9,6 +9,7 @@ mod consequences;
 mod cycle;
 mod deliver;
 mod ledger;
+mod metrics;
 mod poll;
 mod read;
 mod reread;
@@ -19,11 +20,10 @@ mod watchlist;
 mod ways;
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::{Notify, OnceCell};
+use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
@@ -31,6 +31,9 @@ use crate::edgar::client::{ClientSettings, EdgarClient, FetchError, FetchFailure
 use crate::edgar::pace::{Priority, RequestBudget};
 use crate::heartbeat::Heartbeat;
 use crate::links::Links;
+use crate::mail::HandOver;
+use crate::metrics::Tally;
+use crate::progress::Progress;
 use crate::store::{Queue, Store};
 use crate::tokens::Keys;
 use crate::web::{Site, Wishes};
@@ -42,6 +45,7 @@ pub use consent::{confirmation_mail, preferences_mail};
 pub use cycle::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
 pub use deliver::{DeliverSummary, set_aside_fact};
 pub use ledger::LedgerSummary;
+pub use metrics::DAY_OVERDUE;
 pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
 pub use reread::{Reread, describe_news};
@@ -73,7 +77,20 @@ pub struct Watcher {
     subscriptions: Mutex<Option<Arc<SubscriptionBook>>>,
     /// Digests that are in the outbox already though they may have nothing to tell: to whom, and for when.
     digests_begun: Mutex<BTreeSet<(String, DateTime<Utc>)>>,
-    stopping: AtomicBool,
+    stage: watch::Sender<Stage>,
+    /// What was counted.
+    pub tally: Tally,
+    /// Where the passes say that they move.
+    pub progress: Progress,
+}
+
+/// How far a watcher is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+enum Stage {
+    Working,
+    Stopping,
+    /// Nothing is waited for any more but what would be sent twice.
+    CutShort,
 }
 
 /// Reading takes milliseconds: two threads keep up with EDGAR at its busiest.
@@ -137,7 +154,6 @@ impl Watcher {
             .panic_handler(|_| {})
             .build()?;
         let keys = store.token_keys()?;
-        let stopping = AtomicBool::new(false);
         Ok(Self {
             settings,
             store,
@@ -150,7 +166,9 @@ impl Watcher {
             subscriptions_taken: OnceCell::new(),
             subscriptions: Mutex::new(None),
             digests_begun: Mutex::new(BTreeSet::new()),
-            stopping,
+            stage: watch::Sender::new(Stage::Working),
+            tally: Tally::default(),
+            progress: Progress::default(),
         })
     }
 
@@ -162,7 +180,25 @@ impl Watcher {
 
     /// Asks passes under way to finish the step in hand and begin no other.
     pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stage.send_replace(Stage::Stopping);
+    }
+
+    /// Asks them to let go of the step in hand as well, unless that would send a mail twice.
+    pub fn cut_short(&self) {
+        self.stage.send_replace(Stage::CutShort);
+    }
+
+    fn is_cut_short(&self) -> bool {
+        *self.stage.borrow() == Stage::CutShort
+    }
+
+    /// Resolves once a delivery is to be let go of: never after its hand-over has begun.
+    async fn let_go(&self, hand_over: &HandOver) {
+        // The sender lives as long as this watcher.
+        let _ = self.stage.subscribe().wait_for(|stage| *stage == Stage::CutShort).await;
+        if hand_over.has_begun() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Tells the watchdog, if there is one, that all is well.
@@ -189,7 +225,7 @@ impl Watcher {
 
     /// Whether it was asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        *self.stage.borrow() >= Stage::Stopping
     }
 }
 

@@ -15,6 +15,7 @@ use crate::edgar::eastern::{eastern_date, filings_dated_from, is_morning, is_ope
 use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
+use crate::progress::Loop;
 use crate::store::{FeedQueryState, FilingState, NewFiling, Source, Watched};
 
 /// What a walk over the feed did.
@@ -62,6 +63,7 @@ impl Watcher {
         let mut failure = None;
         let mut n_well = 0;
         for prefix in feed_prefixes(&self.settings.watch.forms) {
+            self.progress.note(Loop::Poll);
             let walk = Walk { watcher: self, watchlist: &watchlist, watched: &watched, prefix: &prefix, since };
             match walk.run(&mut summary).await {
                 Ok(()) => n_well += 1,

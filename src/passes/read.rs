@@ -13,13 +13,15 @@ use tokio::sync::Notify;
 use super::consequences::{alert_row, consequences, notices};
 use super::{PassError, Watcher, Watchlist, notified};
 use crate::alert::{Alert, AlertDocument, Purpose, alert_id};
-use crate::classify::{CLASSIFIER_VERSION, EventStatus};
+use crate::classify::{CLASSIFIER_VERSION, EventKind, EventStatus};
 use crate::edgar::client::{FetchError, FetchFailure, SubmissionPath, document_url};
 use crate::edgar::feed::Filer;
 use crate::edgar::filing::{Filing, FilingHeader};
 use crate::edgar::ids::{AccessionNumber, Cik};
 use crate::edgar::retry::{INDEX_PAGE_AFTER, PUBLICATION_PATIENCE, next_delay};
 use crate::linking::links_to_tell;
+use crate::metrics::{Count, Stage};
+use crate::progress::Loop;
 use crate::reading::{FilingContext, FilingReading, read_filing};
 use crate::render::{Style, subject};
 use crate::store::{Consequences, Queue, QueuedFiling, ReadFiling, StoredDocument};
@@ -192,6 +194,7 @@ impl Watcher {
                 }
             };
             may_be_more = true;
+            self.progress.note(Loop::Read);
             match outcome {
                 Outcome::Read { alerted, n_notices } => {
                     summary.n_read += 1;
@@ -358,6 +361,7 @@ impl Watcher {
         };
         let is_live = self.queue == Queue::Live;
         let mut title = String::new();
+        let kind = alert.kinds().into_iter().map(EventKind::as_str).collect::<Vec<_>>().join(",");
         let follows = self
             .store
             .record_reading(&read, |linked| {
@@ -371,13 +375,20 @@ impl Watcher {
             tracing::debug!(%accession, "filing {accession} was read by another process");
             return Ok(Outcome::Read { alerted: false, n_notices: 0 });
         };
+        if is_live {
+            self.tally.observe(Stage::Seen, queued.seen_at - queued.accepted_at);
+            self.tally.observe(Stage::Classified, read_at - queued.seen_at);
+            for event in reading.events.iter().filter(|event| event.status == EventStatus::New) {
+                self.tally.add(Count::Findings, event.kind.as_str(), 1);
+            }
+        }
         if let Some(alert) = &follows.alert {
             let cik = filing_cik(queued);
             let withheld = match follows.withheld.len() {
                 0 => String::new(),
                 n => format!(", withheld from {n} told before"),
             };
-            tracing::info!(%accession, %cik, form = %queued.form, "alert {}: {title}{withheld}", alert.id);
+            tracing::info!(%accession, %cik, form = %queued.form, kind, "alert {}: {title}{withheld}", alert.id);
         }
         for released in &follows.released {
             let alert = &released.alert;

@@ -3,7 +3,9 @@
 //! One set of statements serves SQLite now and PostgreSQL later: `$n` placeholders, only 64-bit integers, text and
 //! bytes, `ON CONFLICT` and `RETURNING`. What differs between the two is in this file.
 
+mod backup;
 mod budget;
+mod counters;
 mod facts;
 mod feed_queries;
 mod filings;
@@ -28,7 +30,9 @@ use url::Url;
 
 use crate::fail_points::{self, Moment};
 
+pub use backup::{Backup, restore};
 pub use budget::BudgetState;
+pub use counters::OpenWork;
 pub use feed_queries::FeedQueryState;
 pub use filings::{
     FilingState, FilingSummary, NewFiling, Queue, QueuedFiling, ReadFiling, Sightings, Source, StoredDocument,
@@ -49,6 +53,9 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite
 /// Statement that opens a write transaction on SQLite: it takes the write lock at once, so that a transaction
 /// which has read can never fail later for want of it.
 const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
+
+/// What is added to the store's name for the file with the keys.
+const KEYS: &str = ".keys";
 
 /// The fail-point of bringing the schema up to date.
 const MIGRATE: &str = "bring the schema up to date";
@@ -128,8 +135,11 @@ impl Store {
             .await
             .map_err(|error| unusable(explain(&error)))?;
         let store = Self { pool, path: path.clone() };
-        store.refuse_newer().await?;
+        let found = store.refuse_newer().await?;
         if create {
+            if let Some(found) = found.filter(|found| *found < newest_schema()) {
+                store.keep_before_upgrade(found).await.map_err(|error| unusable(format!("{error:#}")))?;
+            }
             fail_points::pass(Moment::Before, MIGRATE);
             SQLITE_MIGRATIONS.run(&store.pool).await.map_err(|error| unusable(explain_migration(&error)))?;
             fail_points::pass(Moment::After, MIGRATE);
@@ -170,17 +180,24 @@ impl Store {
         Ok(())
     }
 
-    async fn refuse_newer(&self) -> Result<(), OpenError> {
-        let known = SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-        // A store without the table of migrations is new.
-        let found: Result<(Option<i64>,), _> =
-            sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&self.pool).await;
+    /// The schema found; `None` in a new store.
+    async fn refuse_newer(&self) -> Result<Option<i64>, OpenError> {
+        let unusable = |reason: String| OpenError::Unusable { path: self.path.clone(), reason };
+        let mut connection = self.pool.acquire().await.map_err(|error| unusable(explain(&error)))?;
+        let found = schema_of(&mut connection).await.map_err(|error| unusable(error.to_string()))?;
+        let known = newest_schema();
         match found {
-            Ok((Some(found),)) if found > known => Err(OpenError::Newer { path: self.path.clone(), found, known }),
-            Ok(_) => Ok(()),
-            Err(error) if error.to_string().contains("no such table") => Ok(()),
-            Err(error) => Err(OpenError::Unusable { path: self.path.clone(), reason: explain(&error) }),
+            Some(found) if found > known => Err(OpenError::Newer { path: self.path.clone(), found, known }),
+            found => Ok(found),
         }
+    }
+
+    /// Keeps the one copy of the store as the version before left it, so that there is a way back.
+    async fn keep_before_upgrade(&self, schema: i64) -> anyhow::Result<()> {
+        let copy = beside(&self.path, ".before-upgrade");
+        self.copy_whole(&copy).await.context("no copy of the store could be made, which an upgrade begins with")?;
+        tracing::info!("the store has schema {schema} and is brought up to date; a copy is kept as {}", copy.display());
+        Ok(())
     }
 
     async fn begin_write(&self) -> anyhow::Result<Transaction<'static, Any>> {
@@ -242,6 +259,21 @@ pub fn try_lock(store_url: &Url) -> anyhow::Result<Option<StoreLock>> {
     }
 }
 
+fn newest_schema() -> i64 {
+    SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The schema of a store; `None` where there is no table of migrations, as in a new one.
+async fn schema_of(connection: &mut AnyConnection) -> anyhow::Result<Option<i64>> {
+    let found: Result<(Option<i64>,), _> =
+        sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(connection).await;
+    match found {
+        Ok((found,)) => Ok(found),
+        Err(error) if error.to_string().contains("no such table") => Ok(None),
+        Err(error) => bail!("{}", explain(&error)),
+    }
+}
+
 /// What every SQLite connection needs: waiting for locks, a write-ahead log, and every commit on the disk.
 async fn prepare_connection(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     for pragma in [
@@ -268,6 +300,21 @@ fn store_path(url: &Url) -> PathBuf {
         .ok()
         .and_then(|url| url.to_file_path().ok())
         .unwrap_or_else(|| PathBuf::from(url.path()))
+}
+
+/// The name of the user whom the store belongs to, where that is another than this process's. A store that is yet to be made
+/// belongs to whom its folder does, if root would make it: others may share a folder.
+pub fn foreign_owner(url: &Url) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let path = store_path(url);
+    let me = rustix::process::geteuid().as_raw();
+    let owner = match std::fs::metadata(&path) {
+        Ok(file) => file.uid(),
+        Err(_) if me == 0 => std::fs::metadata(path.parent()?).ok()?.uid(),
+        Err(_) => return None,
+    };
+    let name = || uzers::get_user_by_uid(owner).map(|user| user.name().to_string_lossy().into_owned());
+    (owner != me).then(|| name().unwrap_or_else(|| format!("#{owner}")))
 }
 
 fn prepare_folder(file: &Path) -> anyhow::Result<()> {

@@ -149,6 +149,8 @@ pub struct DueMessage {
     pub bytes: Option<Vec<u8>>,
     /// Whether it is a digest.
     pub is_digest: bool,
+    /// Whether it tells an alert, and nobody wanted it held back.
+    pub is_prompt: bool,
 }
 
 /// A notice within a message.
@@ -507,9 +509,12 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn due_messages(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<DueMessage>> {
-        type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, i64);
+        type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, i64, i64);
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, message_id, recipient, created_at, attempts, bytes, is_digest FROM messages
+            "SELECT id, message_id, recipient, created_at, attempts, bytes, is_digest,
+                    CASE WHEN held_until IS NULL AND EXISTS (SELECT 1 FROM notices WHERE message = messages.id)
+                        THEN 1 ELSE 0 END
+             FROM messages
              WHERE state = 'waiting'
                AND (next_try_at <= $1 OR (next_try_at > $1 + 7200000000 AND COALESCE(held_until, $1) <= $1))
              ORDER BY id LIMIT $2",
@@ -520,14 +525,17 @@ impl Store {
         .await
         .map_err(|error| self.failed(&error, "read the outbox"))?;
         let due =
-            rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest)| DueMessage {
-                id,
-                message_id,
-                recipient,
-                created_at: from_micros(created_at),
-                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                bytes,
-                is_digest: is_digest != 0,
+            rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest, is_prompt)| {
+                DueMessage {
+                    id,
+                    message_id,
+                    recipient,
+                    created_at: from_micros(created_at),
+                    attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+                    bytes,
+                    is_digest: is_digest != 0,
+                    is_prompt: is_prompt != 0 && is_digest == 0,
+                }
             });
         Ok(due.collect())
     }

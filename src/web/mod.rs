@@ -3,6 +3,7 @@
 //! Everything is rendered here, without scripts. GET changes nothing, since programs follow links in mails. Links are built
 //! from the configured public address alone.
 
+mod admin;
 mod clients;
 mod consent;
 mod forms;
@@ -25,6 +26,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 use tokio::sync::{Mutex, mpsc, watch};
 
+pub use admin::admin_router;
 pub use server::{ListenError, listen, serve};
 
 use crate::clock::SharedClock;

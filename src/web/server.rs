@@ -40,13 +40,14 @@ pub struct ListenError {
     error: std::io::Error,
 }
 
-/// The socket that systemd hands over (sd_listen_fds(3)), or one of our own.
+/// The socket that systemd hands over (sd_listen_fds(3)) where it may be that one, or one of our own.
 ///
 /// # Errors
 /// [`ListenError`], when the port is taken or may not be used.
-pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
+pub async fn listen(address: SocketAddr, may_be_handed: bool) -> Result<TcpListener, ListenError> {
     let failed = |error| ListenError { address, error };
-    match ListenFd::from_env().take_tcp_listener(0).map_err(failed)? {
+    let handed = if may_be_handed { ListenFd::from_env().take_tcp_listener(0).map_err(failed)? } else { None };
+    match handed {
         Some(socket) => {
             socket.set_nonblocking(true).map_err(failed)?;
             TcpListener::from_std(socket).map_err(failed)
@@ -57,7 +58,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, ListenError> {
 
 /// Serves connections until told to stop.
 pub async fn serve(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     pages: Router,
     trusted_proxies: Vec<IpNet>,
     mut stopped: watch::Receiver<bool>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use edgar_watch::config::{SmtpSettings, SmtpTls};
 use edgar_watch::demo::edgar::Archive;
-use edgar_watch::mail::{DeliveryError, Envelope, SmtpTimeouts, SmtpTransport};
+use edgar_watch::mail::{DeliveryError, Envelope, HandOver, SmtpTimeouts, SmtpTransport};
 use edgar_watch::passes::{PassError, set_aside_fact};
 use edgar_watch::store::MessageState;
 use mail_parser::MessageParser;
@@ -225,7 +225,8 @@ async fn a_relay_that_hangs_is_given_up_at_each_step() {
         };
         let timeouts = SmtpTimeouts { connect: limit, command: limit, data_start: limit, data: limit };
         let mut transport = SmtpTransport::new(&settings, timeouts).expect("a transport");
-        let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };
+        let envelope =
+            Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y", hand_over: &HandOver::default() };
         let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no answer");
         assert_eq!(matches!(error, DeliveryError::NoAnswer(_)), had_mail, "{step:?}: {error:?}");
         assert!(error.to_string().ends_with("no answer in 0.2 s"), "{error}");
@@ -244,7 +245,8 @@ async fn starttls_is_required_and_never_opportunistic() {
         connections: 4,
     };
     let mut transport = SmtpTransport::new(&settings, SmtpTimeouts::default()).expect("a transport");
-    let envelope = Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y" };
+    let envelope =
+        Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y", hand_over: &HandOver::default() };
     let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no STARTTLS there");
     assert_eq!(
         error,

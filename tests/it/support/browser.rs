@@ -49,7 +49,7 @@ impl Browser {
         let base = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = watch::channel(false);
         let proxies = site.trusted_proxies().to_vec();
-        tokio::spawn(web::serve(listener, web::router(&site), proxies, stopped.clone()));
+        tokio::spawn(web::serve(Arc::new(listener), web::router(&site), proxies, stopped.clone()));
         let mail_waits = Arc::new(Notify::new());
         let wake = mail_waits.clone();
         tokio::spawn(web::fulfil(site, wishes, stopped, move || wake.notify_one()));

@@ -1,21 +1,18 @@
-//! The daemon: the same passes as `once`, each in a supervised task, until a signal.
+//! The three loops: each runs its pass, rests until something is due, and says all the while that it moves.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 
-use crate::clock::SharedClock;
-use crate::config::Settings;
+use super::systemd;
 use crate::edgar::retry::next_delay;
+use crate::fail_points;
 use crate::passes::{PassError, Watcher};
-use crate::store::{Queue, Store, try_lock};
+use crate::progress::Loop;
+use crate::store::Queue;
 use crate::tempo::until_next_poll;
-use crate::web::{self, listen};
 
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
@@ -23,109 +20,19 @@ const LONGEST_IDLE: Duration = Duration::from_secs(30);
 
 /// The longest wait after a poll that failed: when EDGAR comes back, so does this.
 const LONGEST_POLL_DELAY: Duration = Duration::from_secs(60);
-/// How long the step in hand may take once asked to stop; a little less than the unit's TimeoutStopSec.
-const STOP_PATIENCE: Duration = Duration::from_secs(12);
-
-/// Runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// When the store cannot be opened, or a task ends unasked.
-pub async fn run(settings: Arc<Settings>, clock: SharedClock, since: Option<NaiveDate>) -> Result<(), PassError> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    run_until(settings, clock, since, stop).await
-}
-
-/// Runs until `stop` resolves.
-///
-/// # Errors
-/// When the store cannot be opened, or a task ends unasked.
-pub async fn run_until(
-    settings: Arc<Settings>,
-    clock: SharedClock,
-    since: Option<NaiveDate>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), PassError> {
-    let mut stop = std::pin::pin!(stop);
-    let _lock = loop {
-        if let Some(lock) = try_lock(&settings.store_url)? {
-            break lock;
-        }
-        tracing::warn!("another edgar-watch works on this store: waiting for it to end");
-        tokio::select! {
-            () = &mut stop => return Ok(()),
-            () = clock.sleep(Duration::from_secs(10)) => {}
-        }
-    };
-    let store = Store::open(&settings.store_url).await.map_err(anyhow::Error::from)?;
-    let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store), clock)?);
-    watcher.take_up_after_upgrade().await?;
-    let pages = match &watcher.settings.http {
-        Some(http) => Some(listen(http.listen).await.map_err(|error| PassError::Outage(error.to_string()))?),
-        None => None,
-    };
-    let wake = Arc::new(Wake::default());
-    let (stopping, stopped) = watch::channel(false);
-    let mut tasks = JoinSet::new();
-    tasks.spawn(poll_loop(watcher.clone(), wake.clone(), stopped.clone(), since));
-    tasks.spawn(read_loop(watcher.clone(), wake.clone(), stopped.clone()));
-    if let Some(listener) = pages {
-        let (site, wishes) = watcher.site()?;
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!("pages are served on {address}");
-        }
-        tasks.spawn(web::serve(listener, web::router(&site), site.trusted_proxies().to_vec(), stopped.clone()));
-        let wake = wake.clone();
-        tasks.spawn(web::fulfil(site, wishes, stopped.clone(), move || wake.mailer.notify_one()));
-    }
-    tasks.spawn(deliver_loop(watcher.clone(), wake.clone(), stopped));
-    // Outside systemd there is nobody to notify.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    tracing::info!("watching, store {}", watcher.store.path().display());
-
-    let ended = tokio::select! {
-        () = &mut stop => None,
-        ended = tasks.join_next() => ended,
-    };
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    watcher.stop();
-    // Nobody listens only when every task has ended.
-    let _ = stopping.send(true);
-    wake.all();
-    if ended.is_none() {
-        tracing::info!("stopping");
-    }
-    // What is under way is on disk or will be done again: a task that does not stop soon is cut off.
-    let finish = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_PATIENCE, finish).await.is_err() {
-        tasks.abort_all();
-    }
-    watcher.store.close().await;
-    match ended {
-        None => Ok(()),
-        Some(Ok(())) => Err(anyhow::anyhow!("a task ended unasked").into()),
-        Some(Err(error)) => Err(anyhow::anyhow!("a task ended unasked: {error}").into()),
-    }
-}
 
 /// What wakes the loops before their time.
 #[derive(Default)]
-struct Wake {
+pub(super) struct Wake {
     reader: Notify,
-    mailer: Notify,
+    pub(super) mailer: Notify,
     poller: Notify,
     /// The first poll is over, and days not reconciled yet were: reading may begin, in the order of acceptance.
     caught_up: Notify,
 }
 
 impl Wake {
-    fn all(&self) {
+    pub(super) fn all(&self) {
         self.reader.notify_one();
         self.mailer.notify_one();
         self.poller.notify_one();
@@ -133,7 +40,7 @@ impl Wake {
     }
 }
 
-async fn poll_loop(
+pub(super) async fn poll_loop(
     watcher: Arc<Watcher>,
     wake: Arc<Wake>,
     stopped: watch::Receiver<bool>,
@@ -141,6 +48,8 @@ async fn poll_loop(
 ) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
+        watcher.progress.note(Loop::Poll);
+        fail_points::stay("poll").await;
         let mut is_good = false;
         let wait = match watcher.poll(since).await {
             Ok(summary) => {
@@ -178,9 +87,11 @@ async fn poll_loop(
                 is_good = false;
             }
         }
+        systemd::tell_status(&watcher).await;
+        watcher.write_metrics(false).await;
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
-        let rest = pause(&watcher, wait, &wake.poller);
+        let rest = pause(&watcher, Loop::Poll, wait, &wake.poller);
         let beat = async {
             if is_good {
                 watcher.beat().await;
@@ -195,10 +106,14 @@ async fn poll_loop(
     }
 }
 
-async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+pub(super) async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+    // As long as the first poll takes; that it moves, the poll loop says.
+    watcher.progress.rest(Loop::Read, Duration::MAX);
     wake.caught_up.notified().await;
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
+        watcher.progress.note(Loop::Read);
+        fail_points::stay("read").await;
         let read = watcher.read(Some(&wake.reader)).await;
         // What was told before a failure is told all the same.
         wake.mailer.notify_one();
@@ -215,13 +130,15 @@ async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Recei
             Err(PassError::Outage(_) | PassError::Config(_)) => LONGEST_IDLE.max(blocked_for(&watcher).await),
             Err(error) => troubles.note(&error),
         };
-        pause(&watcher, wait, &wake.reader).await;
+        pause(&watcher, Loop::Read, wait, &wake.reader).await;
     }
 }
 
-async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+pub(super) async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
+        watcher.progress.note(Loop::Deliver);
+        fail_points::stay("deliver").await;
         let next = match watcher.deliver(Some(&wake.mailer)).await {
             Ok(_) => watcher.store.next_message_due().await.map_err(PassError::from),
             Err(error) => Err(error),
@@ -233,7 +150,7 @@ async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Re
             }
             Err(error) => troubles.note(&error),
         };
-        pause(&watcher, wait, &wake.mailer).await;
+        pause(&watcher, Loop::Deliver, wait, &wake.mailer).await;
     }
 }
 
@@ -266,7 +183,8 @@ impl Troubles {
     }
 }
 
-async fn pause(watcher: &Watcher, wait: Duration, woken: &Notify) {
+async fn pause(watcher: &Watcher, of: Loop, wait: Duration, woken: &Notify) {
+    watcher.progress.rest(of, wait);
     tokio::select! {
         () = watcher.clock.sleep(wait) => {}
         () = woken.notified() => {}

@@ -1,0 +1,252 @@
+//! The daemon: the same passes as `once`, each in a supervised task, until a signal.
+
+mod loops;
+mod reload;
+mod systemd;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::mail;
+use crate::passes::{PassError, Watcher};
+use crate::store::{Store, StoreLock, try_lock};
+use crate::web::{self, listen};
+use loops::{Wake, deliver_loop, poll_loop, read_loop};
+
+pub use reload::Reloads;
+
+/// How long the steps in hand may take once asked to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a mail past its final dot may take beyond that: to cut it off is to send it twice.
+const LAST_ANSWER: Duration = Duration::from_secs(60);
+/// How long is left for closing the store.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM or SIGINT; takes up a new configuration at SIGHUP.
+///
+/// # Errors
+/// When the store or a listener cannot be had, or a task ends unasked.
+pub async fn run(
+    settings: Arc<Settings>,
+    mut reloads: Reloads,
+    clock: SharedClock,
+    since: Option<NaiveDate>,
+) -> Result<(), PassError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let mut stop = std::pin::pin!(stop);
+    check_sendmail(&settings)?;
+    let Some(_lock) = wait_for_lock(&settings, &clock, stop.as_mut()).await? else { return Ok(()) };
+    let store = Store::open(&settings.store_url).await.map_err(anyhow::Error::from)?;
+    let mut listeners = Listeners::default();
+    listeners.follow(&settings).await.map_err(PassError::Outage)?;
+    let mut turn = Turn::begin(settings, &store, &clock, &listeners, since).await?;
+    tracing::info!("watching, store {}", store.path().display());
+    // Outside a reload, once; after each, again.
+    systemd::ready();
+
+    let ended = loop {
+        let ended = tokio::select! {
+            () = stop.as_mut() => break None,
+            ended = turn.tasks.join_next() => Some(ended),
+            () = reloads.asked_for() => None,
+        };
+        if ended.is_some() {
+            break ended;
+        }
+        systemd::reloading();
+        match take_up(&reloads, &turn.watcher.settings, &mut listeners).await {
+            Ok(settings) => {
+                turn.end().await;
+                turn = Turn::begin(settings, &store, &clock, &listeners, None).await?;
+                tracing::info!("the new configuration is in force");
+            }
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!("{fault}");
+                }
+                tracing::error!("the new configuration is refused, the old one stays in force");
+                systemd::status(&format!("the new configuration is refused: {}", faults.join("; ")));
+            }
+        }
+        systemd::ready();
+    };
+    systemd::stopping();
+    if ended.is_none() {
+        tracing::info!("stopping");
+    }
+    turn.end().await;
+    store.close().await;
+    match ended.flatten() {
+        None => Ok(()),
+        Some(Ok(())) => Err(anyhow::anyhow!("a task ended unasked").into()),
+        Some(Err(error)) => Err(anyhow::anyhow!("a task ended unasked: {error}").into()),
+    }
+}
+
+/// The lock of the store, once whoever holds it ends; `None` when asked to stop before.
+async fn wait_for_lock(
+    settings: &Settings,
+    clock: &SharedClock,
+    mut stop: impl Future<Output = ()> + Unpin,
+) -> Result<Option<StoreLock>, PassError> {
+    loop {
+        if let Some(lock) = try_lock(&settings.store_url)? {
+            return Ok(Some(lock));
+        }
+        tracing::warn!("another edgar-watch works on this store: waiting for it to end");
+        tokio::select! {
+            () = &mut stop => return Ok(None),
+            () = clock.sleep(Duration::from_secs(10)) => {}
+        }
+    }
+}
+
+fn check_sendmail(settings: &Settings) -> Result<(), PassError> {
+    mail::check_sandbox(&settings.mail).map_err(|reason| PassError::Config(format!("mail.transport: {reason}")))
+}
+
+/// The configuration as it stands now, where all of it can be had.
+async fn take_up(reloads: &Reloads, now: &Settings, listeners: &mut Listeners) -> Result<Arc<Settings>, Vec<String>> {
+    let settings = reloads.read(now)?;
+    check_sendmail(&settings).map_err(|error| vec![error.to_string()])?;
+    listeners.follow(&settings).await.map_err(|error| vec![error])?;
+    Ok(settings)
+}
+
+/// The sockets that are listened on. They outlive a configuration, so that nobody is turned away meanwhile.
+#[derive(Debug, Default)]
+struct Listeners {
+    pages: Option<(SocketAddr, Arc<TcpListener>)>,
+    admin: Option<(SocketAddr, Arc<TcpListener>)>,
+}
+
+impl Listeners {
+    /// Listens where a configuration wants it. Where one cannot be had, all stays as it was.
+    async fn follow(&mut self, settings: &Settings) -> Result<(), String> {
+        let pages = Self::one(&self.pages, settings.http.as_ref().map(|http| http.listen), true).await?;
+        let admin = Self::one(&self.admin, settings.admin_listen, false).await?;
+        (self.pages, self.admin) = (pages, admin);
+        Ok(())
+    }
+
+    async fn one(
+        open: &Option<(SocketAddr, Arc<TcpListener>)>,
+        wanted: Option<SocketAddr>,
+        may_be_handed: bool,
+    ) -> Result<Option<(SocketAddr, Arc<TcpListener>)>, String> {
+        let Some(address) = wanted else { return Ok(None) };
+        if let Some((_, listener)) = open.as_ref().filter(|(known, _)| *known == address) {
+            return Ok(Some((address, listener.clone())));
+        }
+        let listener = listen(address, may_be_handed).await.map_err(|error| error.to_string())?;
+        Ok(Some((address, Arc::new(listener))))
+    }
+}
+
+/// The tasks at work under one configuration.
+struct Turn {
+    watcher: Arc<Watcher>,
+    wake: Arc<Wake>,
+    stopping: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    /// All but the one that delivers.
+    others: Vec<AbortHandle>,
+}
+
+impl Turn {
+    async fn begin(
+        settings: Arc<Settings>,
+        store: &Store,
+        clock: &SharedClock,
+        listeners: &Listeners,
+        since: Option<NaiveDate>,
+    ) -> Result<Self, PassError> {
+        let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store.clone()), clock.clone())?);
+        watcher.take_up_after_upgrade().await?;
+        let wake = Arc::new(Wake::default());
+        let (stopping, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let mut others = vec![
+            tasks.spawn(poll_loop(watcher.clone(), wake.clone(), stopped.clone(), since)),
+            tasks.spawn(read_loop(watcher.clone(), wake.clone(), stopped.clone())),
+            tasks.spawn(feed_watchdog(watcher.clone(), stopped.clone())),
+        ];
+        if let Some((_, listener)) = &listeners.pages {
+            let (site, wishes) = watcher.site()?;
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("pages are served on {address}");
+            }
+            let pages = web::router(&site);
+            let proxies = site.trusted_proxies().to_vec();
+            others.push(tasks.spawn(web::serve(listener.clone(), pages, proxies, stopped.clone())));
+            let wake = wake.clone();
+            others.push(tasks.spawn(web::fulfil(site, wishes, stopped.clone(), move || wake.mailer.notify_one())));
+        }
+        if let Some((address, listener)) = &listeners.admin {
+            tracing::info!("metrics and health are served on {address}");
+            let pages = web::admin_router(watcher.clone());
+            others.push(tasks.spawn(web::serve(listener.clone(), pages, Vec::new(), stopped.clone())));
+        }
+        tasks.spawn(deliver_loop(watcher.clone(), wake.clone(), stopped));
+        Ok(Self { watcher, wake, stopping, tasks, others })
+    }
+
+    /// Lets the steps in hand finish. What is under way is on disk or will be done again, so whoever does not finish soon
+    /// is cut off, but for mails that the other side may be taking.
+    async fn end(&mut self) {
+        self.wind_down().await;
+        self.watcher.write_metrics(true).await;
+    }
+
+    async fn wind_down(&mut self) {
+        self.watcher.stop();
+        // Nobody listens only when every task has ended.
+        let _ = self.stopping.send(true);
+        self.wake.all();
+        if self.end_within(STOP_PATIENCE).await {
+            return;
+        }
+        self.others.iter().for_each(AbortHandle::abort);
+        self.watcher.cut_short();
+        // One that has nothing in the other side's hands ends at once.
+        if self.end_within(Duration::from_millis(500)).await {
+            return;
+        }
+        tracing::warn!("a mail is past its final dot: waiting {} s for the answer", LAST_ANSWER.as_secs());
+        systemd::extend_timeout(LAST_ANSWER + CLOSING);
+        if !self.end_within(LAST_ANSWER).await {
+            tracing::error!("no answer: the mail goes out again under the same Message-ID");
+            self.tasks.shutdown().await;
+        }
+    }
+
+    async fn end_within(&mut self, patience: Duration) -> bool {
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        // A limit on other processes, so it runs on the machine's clock.
+        tokio::time::timeout(patience, ended).await.is_ok()
+    }
+}
+
+async fn feed_watchdog(watcher: Arc<Watcher>, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = systemd::feed_watchdog(&watcher.progress) => {}
+        _ = stopped.changed() => {}
+    }
+}

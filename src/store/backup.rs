@@ -1,0 +1,147 @@
+//! Copies of the store: taken while others write, proven to be whole, and put back.
+//!
+//! The keys that links are signed with lie in a file beside the store, and so they do beside a copy: without them the links
+//! in mails that were sent would stop working.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, Connection};
+use url::Url;
+
+use super::{KEYS, OpenError, Store, beside, explain, newest_schema, prepare_folder, schema_of, store_path};
+
+/// A copy that was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backup {
+    /// Size of the copy of the store.
+    pub size_bytes: u64,
+    /// Whether there were keys beside the store to be copied with it.
+    pub has_keys: bool,
+}
+
+impl Store {
+    /// Writes a copy of store and keys to a file that does not exist yet. The copy is of one moment, whoever writes
+    /// meanwhile, and appears only once it has been found whole. Only its owner may read it.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written, or the copy is damaged, as the store is then.
+    pub async fn back_up(&self, to: &Path) -> anyhow::Result<Backup> {
+        if to.exists() || beside(to, KEYS).exists() {
+            bail!("{} exists already: name another file", to.display());
+        }
+        self.copy_whole(to).await?;
+        let keys = beside(&self.path, KEYS);
+        let has_keys = keys.exists();
+        if has_keys {
+            copy_private(&keys, &beside(to, KEYS)).with_context(|| format!("{}", beside(to, KEYS).display()))?;
+        }
+        Ok(Backup { size_bytes: std::fs::metadata(to)?.len(), has_keys })
+    }
+
+    /// A copy of the store alone, in place of one of that name.
+    pub(super) async fn copy_whole(&self, to: &Path) -> anyhow::Result<()> {
+        let passing = beside(to, ".tmp");
+        let copied = async {
+            // SQLite writes into an empty file of ours, which others may not read.
+            let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&passing)?;
+            self.copy_to(&passing).await?;
+            empty.sync_all()?;
+            check_whole(&passing).await?;
+            std::fs::rename(&passing, to)?;
+            sync_folder(to)?;
+            anyhow::Ok(())
+        };
+        let done = copied.await.with_context(|| format!("{}", to.display()));
+        if done.is_err() {
+            // What is half written is of no use to anybody.
+            let _ = std::fs::remove_file(&passing);
+        }
+        done
+    }
+}
+
+/// Puts a copy in the place of the store; what was there stays beside it, under the name returned. Nobody may work on the
+/// store meanwhile.
+///
+/// # Errors
+/// When the copy is damaged, no store or a newer program's; nothing is changed then. When a file cannot be written.
+pub async fn restore(url: &Url, from: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let path = store_path(url);
+    check_whole(from).await.with_context(|| format!("{}", from.display()))?;
+    let found = schema_of(&mut connect_to(from, "ro").await?).await?;
+    let known = newest_schema();
+    match found {
+        None => bail!("{} holds no store", from.display()),
+        Some(found) if found > known => {
+            return Err(OpenError::Newer { path: from.to_owned(), found, known }.into());
+        }
+        Some(_) => {}
+    }
+    prepare_folder(&path)?;
+    let coming = beside(&path, ".restoring");
+    copy_private(from, &coming).with_context(|| format!("{}", coming.display()))?;
+    let replaced = path.exists().then(|| beside(&path, ".replaced"));
+    if let Some(replaced) = &replaced {
+        // The log belongs to the file it lies beside.
+        for added in ["-wal", "-shm", ""] {
+            move_away(&beside(&path, added), &beside(replaced, added))?;
+        }
+    }
+    std::fs::rename(&coming, &path).with_context(|| format!("{}", path.display()))?;
+    let keys = beside(from, KEYS);
+    if keys.exists() {
+        if let Some(replaced) = &replaced {
+            move_away(&beside(&path, KEYS), &beside(replaced, KEYS))?;
+        }
+        copy_private(&keys, &beside(&path, KEYS))?;
+    }
+    sync_folder(&path)?;
+    Ok(replaced)
+}
+
+fn move_away(from: &Path, to: &Path) -> anyhow::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{}", from.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Copies a file for its owner alone to read, and waits until it is on the disk.
+fn copy_private(from: &Path, to: &Path) -> io::Result<()> {
+    let mut source = std::fs::File::open(from)?;
+    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    io::copy(&mut source, &mut copy)?;
+    copy.sync_all()
+}
+
+/// The new name must outlive a loss of power as well.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    std::fs::File::open(file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?
+        .sync_all()
+}
+
+/// SQLite looks at every page.
+async fn check_whole(path: &Path) -> anyhow::Result<()> {
+    let mut connection = connect_to(path, "ro").await?;
+    let answer: Result<Vec<(String,)>, _> = sqlx::query_as("PRAGMA quick_check").fetch_all(&mut connection).await;
+    let faults = answer.map_err(|error| anyhow::anyhow!(explain(&error)))?;
+    match faults.as_slice() {
+        [(word,)] if word == "ok" => Ok(()),
+        faults => bail!("damaged: {}", faults.first().map_or("no answer", |(fault,)| fault.as_str())),
+    }
+}
+
+async fn connect_to(path: &Path, mode: &str) -> anyhow::Result<AnyConnection> {
+    sqlx::any::install_default_drivers();
+    let path = std::path::absolute(path)?;
+    let url = Url::from_file_path(&path).map_err(|()| anyhow::anyhow!("{} is no usable path", path.display()))?;
+    let options: AnyConnectOptions = format!("sqlite://{}?mode={mode}", url.path()).parse()?;
+    AnyConnection::connect_with(&options).await.map_err(|error| anyhow::anyhow!(explain(&error)))
+}
