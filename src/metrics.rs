@@ -208,6 +208,8 @@ impl Metrics {
         let troubles: Vec<(&str, i64)> =
             self.troubles.iter().map(|(matter, is_in_trouble)| (*matter, i64::from(*is_in_trouble))).collect();
         families.push(by_label("trouble", "1 while the watch over itself finds this wrong.", "matter", &troubles));
+        // One without a value is none.
+        families.retain(|family| !family.get_metric().is_empty());
         let mut text = Vec::new();
         TextEncoder::new().encode(&families, &mut text)?;
         Ok(String::from_utf8(text)?)

@@ -97,11 +97,14 @@ pub fn weigh_history(seen: &Observed) -> Vec<WeighedSignal> {
     signals
 }
 
+/// No reading is surer.
+pub const HIGHEST_CONFIDENCE: f64 = 0.98;
+
 /// The sum of `signals` as a probability, in hundredths, never quite sure.
 pub fn confidence(signals: &[WeighedSignal]) -> f64 {
     let sum: f64 = signals.iter().map(|s| s.weight).sum();
     let probability = 1.0 / (1.0 + (-sum).exp());
-    (probability.clamp(0.02, 0.98) * 100.0).round() / 100.0
+    (probability.clamp(1.0 - HIGHEST_CONFIDENCE, HIGHEST_CONFIDENCE) * 100.0).round() / 100.0
 }
 
 /// The reading that came second, if anything speaks for one.

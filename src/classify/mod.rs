@@ -56,6 +56,7 @@ mod words;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+pub use certainty::HIGHEST_CONFIDENCE;
 pub use event::{
     Basis, Cause, Deadline, DeadlineKind, DeadlineSource, EventKind, EventStatus, Evidence, Exchange, Hearing,
     HearingStatus, ListingEvent, NextStep, OverdueReport, RunnerUp, WeighedSignal,

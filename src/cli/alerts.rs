@@ -124,7 +124,7 @@ fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sigh
 }
 
 /// In the two largest units: `2 m 5 s`, `3 d 4 h`.
-fn print_lag(lag: TimeDelta) -> String {
+pub(super) fn print_lag(lag: TimeDelta) -> String {
     let seconds = lag.num_seconds().max(0);
     let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
     let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(3);
@@ -134,6 +134,7 @@ fn print_lag(lag: TimeDelta) -> String {
 
 /// Sends at once, outside the outbox: a person waits for the answer.
 async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Result<(), Failure> {
+    settings.require_credentials()?;
     let address: lettre::Address =
         to.parse().map_err(|error| Failure::usage(format!("\"{to}\" is no mail address: {error}")))?;
     let to = address.to_string();

@@ -39,6 +39,9 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
         return Err(Failure::usage(format!("--from {} lies after --to {}", args.from, args.to)));
     }
     let settings = common.load_for_store(Some(Level::WARN))?;
+    if args.send {
+        settings.require_credentials()?;
+    }
     let store = Store::open(&settings.store_url).await?;
     // What is mailed goes through the queue of what is live: a daemon on this store reads it as well as this process.
     let lock = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;

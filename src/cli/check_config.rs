@@ -6,13 +6,13 @@ use std::sync::Arc;
 use clap::Args;
 use tracing::Level;
 
-use super::{Common, Failure, print, system_clock};
-use crate::config::Settings;
+use super::{Common, Failure, complain, print, system_clock};
+use crate::config::{Settings, doubts};
 use crate::edgar::client::FetchFailure;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::pace::{Priority, RequestBudget};
 use crate::heartbeat;
-use crate::mail::Mailer;
+use crate::mail::{Mailer, check_sandbox};
 use crate::passes::{PassError, client_for};
 use crate::store::{Store, foreign_owner};
 use crate::subscription::{IssuerKey, Subscription};
@@ -24,11 +24,25 @@ pub(super) struct CheckConfigArgs {
     /// Also ask EDGAR once and greet the relay
     #[arg(long)]
     online: bool,
+
+    /// Print only what is wrong or doubtful
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 pub(super) async fn run(common: &Common, args: &CheckConfigArgs) -> Result<(), Failure> {
-    let settings = common.load(Some(Level::WARN))?;
-    print(&describe(&settings)?)?;
+    let (settings, file) = common.load_from(Some(Level::WARN))?;
+    let described = describe(&settings)?;
+    if !args.quiet {
+        print(&described)?;
+    }
+    check_sandbox(&settings.mail).map_err(|reason| Failure::config(format!("mail.transport: {reason}")))?;
+    for missing in &settings.missing_credentials {
+        complain(format!("warning: {}: {missing}; as it is, this command sees none", file.display()));
+    }
+    for doubt in doubts(&settings, &file) {
+        complain(format!("warning: {}: {doubt}", file.display()));
+    }
     let mut mailer = Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?;
     if !args.online {
         return Ok(());

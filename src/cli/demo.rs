@@ -1,16 +1,19 @@
 //! `demo`: the real client, store and mail path over an invented archive on this machine's loopback interface.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
 use mail_parser::MessageParser;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tracing::Level;
 
 use super::{Common, Failure, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::demo::edgar::LoopbackEdgar;
-use crate::demo::invented_archive;
+use crate::demo::{file_determination, invented_archive};
 use crate::logging;
 use crate::passes::Watcher;
 use crate::store::{FilingState, Store};
@@ -32,8 +35,47 @@ impl Clock for DemoClock {
     }
 }
 
-pub(super) async fn run(common: &Common) -> Result<(), Failure> {
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Serve the archive for a configuration of yours instead, until stopped; each line on standard input, the Enter key
+    /// for one, files a new staff determination
+    #[arg(long, value_name = "ADDRESS")]
+    serve: Option<SocketAddr>,
+}
+
+pub(super) async fn run(common: &Common, args: &DemoArgs) -> Result<(), Failure> {
     logging::start(Level::WARN, common.log_format);
+    match args.serve {
+        Some(address) => serve(address).await,
+        None => show().await,
+    }
+}
+
+/// An EDGAR to try a configuration on.
+async fn serve(address: SocketAddr) -> Result<(), Failure> {
+    let edgar = LoopbackEdgar::start_on(address, invented_archive())
+        .await
+        .map_err(|error| Failure::failed(format!("{address}: {error}")))?;
+    let url = edgar.url();
+    print(&format!(
+        "An invented archive is served on {url}. Put into your configuration:\n\n\
+         [edgar]\nwww_url = \"{url}\"\ndata_url = \"{url}\"\n\n\
+         Enter files a new staff determination.\n"
+    ))?;
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    let mut n_filed = 0;
+    while let Ok(Some(_)) = lines.next_line().await {
+        n_filed += 1;
+        let mut name = String::new();
+        edgar.change(|archive| name = file_determination(archive, n_filed, SystemClock.now()));
+        print(&format!("filed by {name}\n"))?;
+    }
+    // Nobody types: it serves all the same.
+    std::future::pending().await
+}
+
+async fn show() -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("edgar-watch-demo-").tempdir().map_err(Failure::failed)?.keep();
     let edgar = LoopbackEdgar::start(invented_archive()).await.map_err(Failure::failed)?;
     let text = format!(

@@ -4,6 +4,7 @@ mod alerts;
 mod backfill;
 mod backup;
 mod check_config;
+mod completions;
 mod demo;
 mod evaluate;
 mod explain;
@@ -30,9 +31,20 @@ use crate::mail::DeliveryError;
 use crate::passes::PassError;
 use crate::store::{OpenError, Store, foreign_owner};
 
+/// What the manual says of files and exit codes.
+const AFTER_HELP: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong usage; 75 EDGAR, the relay or the store was out of reach, try again; 78 the \
+configuration needs a person.
+
+Files: /etc/edgar-watch/config.toml; /var/lib/edgar-watch/state.db, the store; state.db.keys beside it, which signs the \
+links in mails.
+
+Environment: EDGAR_WATCH_CONFIG names the configuration; RUST_LOG overrides the level of the log; NO_COLOR turns colours \
+off.";
+
 /// Watches SEC EDGAR and mails you when a company reports a new NASDAQ staff determination.
 #[derive(Debug, Parser)]
-#[command(name = "edgar-watch", version, about, long_about = None, max_term_width = 100)]
+#[command(name = "edgar-watch", version, about, long_about = None, after_long_help = AFTER_HELP, max_term_width = 100)]
 pub struct Args {
     /// Configuration file [default: $EDGAR_WATCH_CONFIG, ./config.toml, /etc/edgar-watch/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
@@ -53,7 +65,7 @@ enum Command {
     /// One cycle, then exit: for cron and timers
     Once(once::OnceArgs),
     /// Show the whole path on a small invented archive: no configuration, no network
-    Demo,
+    Demo(demo::DemoArgs),
     /// Check the configuration and print what is in effect, without secrets
     CheckConfig(check_config::CheckConfigArgs),
     /// Read documents and say what was found and why
@@ -78,6 +90,10 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy in the place of the store, while nobody works on it
     Restore(backup::BackupArgs),
+    /// Print what a shell needs to complete commands
+    Completions(completions::CompletionsArgs),
+    /// Print the manual page
+    Man(completions::ManArgs),
     /// Send one real mail over the configured transport
     TestMail(test_mail::TestMailArgs),
 }
@@ -159,7 +175,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Run(args) => run::run(&common, &args).await,
         Command::Once(args) => once::run(&common, &args).await,
-        Command::Demo => demo::run(&common).await,
+        Command::Demo(args) => demo::run(&common, &args).await,
         Command::CheckConfig(args) => check_config::run(&common, &args).await,
         Command::Explain(args) => explain::run(&common, &args).await,
         Command::Evaluate(args) => evaluate::run(&common, &args).await,
@@ -172,6 +188,8 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Inbound(args) => inbound::run(&common, &args).await,
         Command::Backup(args) => backup::run(&common, &args).await,
         Command::Restore(args) => backup::put_back(&common, &args).await,
+        Command::Completions(args) => completions::complete(&args),
+        Command::Man(args) => completions::man(&args),
         Command::TestMail(args) => test_mail::run(&common, &args).await,
     }
 }

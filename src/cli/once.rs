@@ -26,6 +26,7 @@ pub(super) struct OnceArgs {
 
 pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure> {
     let settings = common.load_for_store(Some(Level::WARN))?;
+    settings.require_credentials()?;
     if args.dry_run {
         return dry_run(settings, args.since).await;
     }

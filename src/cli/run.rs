@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use clap::Args;
 
 use super::{Common, Failure, own_store, system_clock};
+use crate::config::doubts;
 use crate::daemon::{self, Reloads};
 
 /// Arguments of `run`.
@@ -16,7 +17,11 @@ pub(super) struct RunArgs {
 
 pub(super) async fn run(common: &Common, args: &RunArgs) -> Result<(), Failure> {
     let (settings, path) = common.load_from(None)?;
-    let reloads = Reloads::of(path).map_err(Failure::failed)?;
+    settings.require_credentials()?;
     own_store(&settings)?;
+    let reloads = Reloads::of(path.clone()).map_err(Failure::failed)?;
+    for doubt in doubts(&settings, &path) {
+        tracing::warn!("{}: {doubt}", path.display());
+    }
     daemon::run(settings, reloads, system_clock(), args.since).await.map_err(Failure::from)
 }

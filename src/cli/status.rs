@@ -1,20 +1,20 @@
 //! `status`: is it working, what is stuck, what must a person do.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::alerts::print_lag;
 use super::{Common, Failure, print, print_json, system_clock};
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
-use crate::passes::{FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR};
-use crate::store::{
-    FilingState, FilingSummary, MessageState, Silence, SilencedAddress, Store, SubscriptionRow, SubscriptionState,
-    Which,
-};
+use crate::logging::use_colour;
+use crate::passes::{DAY_OVERDUE, FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR, matters};
+use crate::store::{FilingState, FilingSummary, MessageState, Silence, SilencedAddress, Store, is_locked};
 use crate::tempo::requests_a_day;
 
 /// Arguments of `status`.
@@ -32,7 +32,10 @@ pub(super) async fn run(common: &Common, args: &StatusArgs) -> Result<(), Failur
     let (settings, store) = common.load_with_store().await?;
     let now = system_clock().now();
     let status = gather(&settings, &store, now).await?;
-    if args.json { print_json(&status) } else { print(&describe(&status)) }
+    if args.json {
+        return print_json(&status);
+    }
+    print(&describe(&status, now, use_colour(std::io::stdout().is_terminal())))
 }
 
 async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyhow::Result<Value> {
@@ -65,10 +68,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         .map(|pin| json!({"ticker": pin.ticker, "cik": pin.cik, "name": pin.name, "warning": pin.warning}))
         .collect();
     let unknown: Vec<String> = store.facts_below("unknown_ticker:").await?;
-    let subscriptions = store.subscriptions(Which::All).await?;
-    let is_live = |row: &&SubscriptionRow| row.state == SubscriptionState::Active && row.silenced.is_none();
-    let n_live = subscriptions.iter().filter(is_live).count();
-    let n_pending = subscriptions.iter().filter(|row| row.state == SubscriptionState::Pending).count();
+    let open = store.open_work().await?;
     let silenced: Vec<Value> = store
         .silenced_addresses()
         .await?
@@ -80,9 +80,12 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         })
         .collect();
     let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > overdue_after(settings));
-    Ok(json!({
+    let is_running = is_locked(&settings.store_url);
+    let mut status = json!({
         "schema": 1,
         "now": now,
+        "version": env!("CARGO_PKG_VERSION"),
+        "running": is_running,
         "last_poll": last_poll.map(|(words, at)| json!({"at": at, "summary": words})),
         "last_poll_error": error.map(|(words, at)| json!({"at": at, "error": words})),
         "poll_is_late": late,
@@ -100,11 +103,101 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "parked": list(&store.filings_in(FilingState::Parked, MOST_LISTED).await?),
         "mail": {"waiting": mail.waiting, "sent": mail.sent, "set_aside": mail.set_aside, "dropped": mail.dropped},
         "set_aside": aside,
-        "subscriptions": {"in_effect": n_live, "unconfirmed": n_pending},
+        "subscriptions": {"in_effect": open.subscriptions_in_effect, "unconfirmed": open.subscriptions_unconfirmed},
         "not_written_to": silenced,
         "tickers": tickers,
         "store": {"path": store.path(), "bytes": store.size_bytes()},
-    }))
+        "troubles": matters(store, now).await?.into_iter().filter_map(|matter| matter.trouble).collect::<Vec<_>>(),
+    });
+    let verdict = judge(&status);
+    status["verdict"] = json!(verdict.as_str());
+    status["to_do"] = json!(to_do(&status, verdict));
+    Ok(status)
+}
+
+/// Is it working?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Working,
+    /// It polls, and EDGAR does not answer as it should.
+    Failing,
+    /// A process is there and does not poll.
+    Late,
+    /// Nobody polls.
+    Stopped,
+    /// Nobody has polled yet.
+    New,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Failing => "failing",
+            Self::Late => "late",
+            Self::Stopped => "stopped",
+            Self::New => "new",
+        }
+    }
+}
+
+fn judge(status: &Value) -> Verdict {
+    let is_late = status["poll_is_late"] == json!(true);
+    match (&status["last_poll"], &status["last_poll_error"]) {
+        (_, Value::Object(_)) => Verdict::Failing,
+        (Value::Null, _) => Verdict::New,
+        _ if !is_late => Verdict::Working,
+        _ if status["running"] == json!(true) => Verdict::Late,
+        _ => Verdict::Stopped,
+    }
+}
+
+/// What a person must do, the most urgent first.
+fn to_do(status: &Value, verdict: Verdict) -> Vec<String> {
+    let mut to_do = Vec::new();
+    let n_of = |key: &str| status[key].as_array().map_or(0, Vec::len);
+    match verdict {
+        Verdict::Stopped => to_do.push(
+            "start it (`systemctl start edgar-watch`), or see why it ended (`journalctl -u edgar-watch`)".to_owned(),
+        ),
+        Verdict::Late => to_do.push("see what it waits for: `journalctl -u edgar-watch`".to_owned()),
+        Verdict::New if status["running"] != json!(true) => {
+            to_do.push("start it: `systemctl enable --now edgar-watch`, or `edgar-watch once` from cron".to_owned());
+        }
+        _ => {}
+    }
+    if !status["refused_user_agent"].is_null() {
+        to_do.push(
+            "set edgar.user_agent to a name and an address that EDGAR takes: `edgar-watch check-config --online` \
+             tries it"
+                .to_owned(),
+        );
+    }
+    if n_of("unknown_tickers") > 0 {
+        to_do.push("mend the tickers in watch.issuers that EDGAR does not know".to_owned());
+    }
+    match status["mail"]["set_aside"].as_i64() {
+        Some(n) if n > 0 => to_do.push(format!(
+            "look at {n} mails that were not taken (`edgar-watch outbox list`): `outbox retry ID` or `outbox drop ID`"
+        )),
+        _ => {}
+    }
+    for filing in status["parked"].as_array().into_iter().flatten() {
+        let accession = filing["accession"].as_str().unwrap_or_default();
+        to_do.push(format!("read filing {accession} yourself, or try again: `edgar-watch reread {accession}`"));
+    }
+    for trouble in status["troubles"].as_array().into_iter().flatten() {
+        to_do.extend(trouble.as_str().map(str::to_owned));
+    }
+    for silenced in status["not_written_to"].as_array().into_iter().flatten() {
+        if silenced["as"] == json!("bounced") {
+            let address = silenced["address"].as_str().unwrap_or_default();
+            to_do.push(format!(
+                "ask {address} in another way, since mail comes back: `edgar-watch subscriptions resume {address}`"
+            ));
+        }
+    }
+    to_do
 }
 
 /// The newest days of the ledger, with what was missed and how long the feed took; and days that should be closed but are not.
@@ -124,7 +217,7 @@ async fn gather_ledger(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Valu
             "feed_lag_s": {"median": lags.get(lags.len() / 2), "longest": lags.last()},
         }));
     }
-    let overdue: Vec<NaiveDate> = store.overdue_days(now - OVERDUE).await?;
+    let overdue: Vec<NaiveDate> = store.overdue_days(now - DAY_OVERDUE).await?;
     let error = store.fact(LEDGER_ERROR).await?.map(|(words, at)| json!({"at": at, "error": words}));
     let gaps: Vec<String> = store.facts_below(FEED_GAPS).await?;
     Ok(json!({"days": days, "overdue": overdue, "feed_gaps_up_to": gaps, "error": error}))
@@ -132,8 +225,6 @@ async fn gather_ledger(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Valu
 
 /// Days of the ledger that are shown.
 const MOST_DAYS: usize = 10;
-/// EDGAR writes the index of a business day the same evening: a day still open so long after is worth a look.
-const OVERDUE: TimeDelta = TimeDelta::hours(36);
 
 /// A poll is late once it is missing for three of the longer intervals.
 fn overdue_after(settings: &Settings) -> TimeDelta {
@@ -156,21 +247,44 @@ fn list(filings: &[FilingSummary]) -> Vec<Value> {
         .collect()
 }
 
-/// The same facts for a person, trouble first.
-fn describe(status: &Value) -> String {
+/// The same facts for a person: is it working, what must I do, and then the rest.
+fn describe(status: &Value, now: DateTime<Utc>, in_colour: bool) -> String {
     let mut out = String::new();
+    let verdict = judge(status);
+    let headline = match verdict {
+        Verdict::Working if status["running"] == json!(true) => "WORKING",
+        Verdict::Working => "WORKING (no daemon runs: polled by `once`)",
+        Verdict::Failing => "FAILING: EDGAR does not answer as it should",
+        Verdict::Late => "LATE: a process holds the store and does not poll",
+        Verdict::Stopped => "STOPPED: nobody polls",
+        Verdict::New => "NEW: nobody has polled yet",
+    };
+    let colour = if verdict == Verdict::Working { GREEN } else { RED };
+    // Writing to a string does not fail.
+    let _ = writeln!(out, "{}", paint(headline, colour, in_colour));
+    let to_do = to_do(status, verdict);
+    if !to_do.is_empty() {
+        let _ = writeln!(out, "\n{}", paint("To do", YELLOW, in_colour));
+        for (n, line) in to_do.iter().enumerate() {
+            let _ = writeln!(out, "  {}. {line}", n + 1);
+        }
+    }
+    out.push('\n');
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let instant = |value: &Value| {
         value.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok()).map(print_eastern).unwrap_or_default()
     };
     let mut line = |label: &str, value: String| {
-        // Writing to a string does not fail.
-        let _ = writeln!(out, "{label:14} {value}");
+        let is_trouble = label.chars().all(|c| c.is_uppercase() || c == ' ');
+        let label = format!("{label:14}");
+        let label = if is_trouble { paint(&label, RED, in_colour) } else { label };
+        let _ = writeln!(out, "{label} {value}");
     };
     match status["last_poll"].as_object() {
         Some(poll) => {
             let late = if status["poll_is_late"] == json!(true) { "  LATE" } else { "" };
-            line("last poll", format!("{}, {}{late}", instant(&poll["at"]), text(&poll["summary"])));
+            let ago = ago(&poll["at"], now);
+            line("last poll", format!("{}{ago}, {}{late}", instant(&poll["at"]), text(&poll["summary"])));
         }
         None => line("last poll", "never".to_owned()),
     }
@@ -245,4 +359,18 @@ fn describe(status: &Value) -> String {
     }
     line("store", format!("{}, {} bytes", text(&status["store"]["path"]), status["store"]["bytes"]));
     out
+}
+
+const GREEN: &str = "\x1b[1;32m";
+const RED: &str = "\x1b[1;31m";
+const YELLOW: &str = "\x1b[1;33m";
+
+fn paint(words: &str, colour: &str, in_colour: bool) -> String {
+    if in_colour { format!("{colour}{words}\x1b[0m") } else { words.to_owned() }
+}
+
+/// `, 8 s ago`
+fn ago(at: &Value, now: DateTime<Utc>) -> String {
+    let at = at.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+    at.map_or_else(String::new, |at| format!(", {} ago", print_lag((now - at).max(TimeDelta::zero()))))
 }

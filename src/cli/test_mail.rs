@@ -22,6 +22,7 @@ pub(super) struct TestMailArgs {
 
 pub(super) async fn run(common: &Common, args: &TestMailArgs) -> Result<(), Failure> {
     let settings = common.load(Some(Level::WARN))?;
+    settings.require_credentials()?;
     let to: lettre::Address = args
         .address
         .parse()

@@ -1,11 +1,16 @@
 //! The configuration: as written (`raw`), then checked (`settings`). Later code only ever holds checked values.
 
+mod document;
+mod doubts;
 mod raw;
 mod settings;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use document::{Document, Fault};
+
+pub use doubts::doubts;
 pub use settings::{
     FolderSettings, HttpSettings, MailSettings, PollSettings, Route, Settings, SmtpSettings, SmtpTls, Transport,
     WatchSettings, WebhookFormat, WebhookSettings,
@@ -38,6 +43,17 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
+
+impl Settings {
+    /// Refuses where a secret is missing without which nothing can be sent.
+    ///
+    /// # Errors
+    /// Each that is missing.
+    pub fn require_credentials(&self) -> Result<(), ConfigError> {
+        let faults = self.missing_credentials.clone();
+        if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
+    }
+}
 
 /// Where the configuration is, and why another place was passed over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +131,24 @@ pub fn load(path: &Path) -> Result<Settings, ConfigError> {
 /// # Errors
 /// Every fault found, each naming the file and the key.
 pub fn parse(text: &str, name: &str, folder: &Path) -> Result<Settings, ConfigError> {
-    let raw = raw::parse(text).map_err(|fault| ConfigError::one(format!("{name}:{fault}")))?;
-    settings::check(&raw, folder)
-        .map_err(|faults| ConfigError { faults: faults.into_iter().map(|fault| format!("{name}: {fault}")).collect() })
+    let document = Document::read(text);
+    let checked = settings::check(&document.raw, folder);
+    let mut faults = document.faults.clone();
+    match checked {
+        Ok(settings) if faults.is_empty() => return Ok(settings),
+        // Where the text is no TOML, nothing in it was read.
+        Err(found) if !document.is_garbled => faults.extend(
+            found
+                .into_iter()
+                .filter(|words| !document.is_known(words))
+                .map(|words| Fault { at: document.place_of(&words), words }),
+        ),
+        _ => {}
+    }
+    faults.sort_by_key(|fault| fault.at.unwrap_or(usize::MAX));
+    let print = |Fault { at, words }: Fault| match at.map(|at| document.line_and_column(at)) {
+        Some((line, column)) => format!("{name}:{line}:{column}: {words}"),
+        None => format!("{name}: {words}"),
+    };
+    Err(ConfigError { faults: faults.into_iter().map(print).collect() })
 }

@@ -146,26 +146,3 @@ pub(super) struct RawLog {
 pub(super) struct RawMetrics {
     pub(super) file: Option<String>,
 }
-
-/// Reads the text; the error begins with line and column.
-pub(super) fn parse(text: &str) -> Result<RawConfig, String> {
-    toml::from_str(text).map_err(|error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let before = text.get(..start).unwrap_or_default();
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("{line}:{column}: {}", explain(error.message()))
-    })
-}
-
-/// serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, with the nearest key.
-fn explain(message: &str) -> String {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match (message.starts_with("unknown field"), quoted.split_first()) {
-        (true, Some((unknown, known))) => match crate::suggest::nearest(unknown, known.iter().copied()) {
-            Some(near) => format!("unknown key \"{unknown}\", did you mean \"{near}\"?"),
-            None => format!("unknown key \"{unknown}\", expected one of {}", known.join(", ")),
-        },
-        _ => message.to_owned(),
-    }
-}

@@ -58,6 +58,11 @@ pub struct Settings {
     pub subscriptions: Vec<Subscription>,
     /// Who is told by JSON.
     pub webhooks: Vec<WebhookSettings>,
+    /// Where secrets are kept, by their keys. An empty path stands for the configuration itself.
+    pub secrets: Vec<(String, PathBuf)>,
+    /// Secrets that no file is named for and that this process does not have as credentials: without them nothing can be
+    /// sent. Each says which.
+    pub missing_credentials: Vec<String>,
 }
 
 /// What is watched.
@@ -228,11 +233,22 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 struct Checker<'a> {
     folder: &'a Path,
     faults: Vec<String>,
+    secrets: Vec<(String, PathBuf)>,
+    missing_credentials: Vec<String>,
 }
 
 impl Checker<'_> {
     fn fault(&mut self, fault: impl Into<String>) {
         self.faults.push(fault.into());
+    }
+
+    /// A secret that no file is named for. The service may have it as a credential: a command outside of it, which does not
+    /// see those, does without where it can.
+    fn lacks_credential(&mut self, fault: String) {
+        match std::env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(_) => self.faults.push(fault),
+            None => self.missing_credentials.push(fault),
+        }
     }
 
     fn keep<T>(&mut self, result: Result<T, String>) -> Option<T> {
@@ -299,7 +315,7 @@ fn mask(text: &str) -> String {
 }
 
 pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<String>> {
-    let mut checker = Checker { folder, faults: Vec::new() };
+    let mut checker = Checker { folder, faults: Vec::new(), secrets: Vec::new(), missing_credentials: Vec::new() };
     let user_agent = check_user_agent(&mut checker, raw.edgar.user_agent.as_deref());
     let www_url = checker.url("edgar.www_url", raw.edgar.www_url.as_deref().unwrap_or("https://www.sec.gov"));
     let data_url = checker.url("edgar.data_url", raw.edgar.data_url.as_deref().unwrap_or("https://data.sec.gov"));
@@ -323,6 +339,9 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         ),
     };
     let heartbeat_url = raw.poll.heartbeat_url.as_deref().and_then(|text| check_heartbeat(&mut checker, text));
+    if heartbeat_url.is_some() {
+        checker.secrets.push(("poll.heartbeat_url".to_owned(), PathBuf::new()));
+    }
     let store_url = check_store(&mut checker, raw.store.url.as_deref());
     let mail = check_mail(&mut checker, &raw.mail);
     let public_url = raw.http.public_url.as_deref().and_then(|url| check_public_url(&mut checker, url));
@@ -384,6 +403,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 groups,
                 subscriptions,
                 webhooks,
+                secrets: checker.secrets,
+                missing_credentials: checker.missing_credentials,
             })
         }
         _ => Err(checker.faults),
@@ -546,8 +567,11 @@ fn check_dkim(checker: &mut Checker, index: usize, raw: &RawDkim, from_domain: &
     if !is_plain_name(domain) {
         checker.fault(format!("{key}.domain: expected a domain such as \"example.com\", found \"{domain}\""));
     }
-    let Some(file) = secret_file(checker, raw.key_file.as_deref(), &format!("dkim-{selector}")) else {
-        checker.fault(format!("{key}.key_file is missing, and the service has no credential dkim-{selector}"));
+    let Some(file) =
+        secret_file(checker, format!("{key}.key_file"), raw.key_file.as_deref(), &format!("dkim-{selector}"))
+    else {
+        let fault = format!("{key}.key_file is missing, and the service has no credential dkim-{selector}");
+        checker.lacks_credential(fault);
         return None;
     };
     let pem = std::fs::read(&file).map_err(|error| format!("{key}.key_file: {}: {error}", file.display()));
@@ -624,10 +648,11 @@ fn check_smtp(checker: &mut Checker, table: &str, credential: &str, raw: &RawSmt
         checker.fault(format!("{table}.port: expected 1 to 65535, found {port}"));
         None
     })?;
-    let login = match (&raw.username, secret_file(checker, raw.password_file.as_deref(), credential)) {
+    let password = secret_file(checker, format!("{table}.password_file"), raw.password_file.as_deref(), credential);
+    let login = match (&raw.username, password) {
         (Some(username), Some(file)) => Some((username.clone(), file)),
         (Some(_), None) => {
-            checker.fault(format!(
+            checker.lacks_credential(format!(
                 "{table}.username is set without a password: set {table}.password_file, or give the service the \
                  credential {credential}"
             ));
@@ -687,17 +712,22 @@ fn check_webhook(
     }
     let allow_private = raw.allow_private.unwrap_or_default();
     let text = match (&raw.url, &raw.url_file) {
-        (Some(url), None) => Some(url.clone()),
-        (None, file) => match secret_file(checker, file.as_deref(), &format!("webhook-{name}-url")) {
-            Some(file) => {
-                let read = std::fs::read_to_string(&file);
-                checker.keep(read.map_err(|error| format!("{table}.url_file: {}: {error}", file.display())))
+        (Some(url), None) => {
+            checker.secrets.push((format!("{table}.url"), PathBuf::new()));
+            Some(url.clone())
+        }
+        (None, file) => {
+            match secret_file(checker, format!("{table}.url_file"), file.as_deref(), &format!("webhook-{name}-url")) {
+                Some(file) => {
+                    let read = std::fs::read_to_string(&file);
+                    checker.keep(read.map_err(|error| format!("{table}.url_file: {}: {error}", file.display())))
+                }
+                None => {
+                    checker.fault(format!("{table}.url is missing (example: \"https://hooks.example.com/alerts\")"));
+                    None
+                }
             }
-            None => {
-                checker.fault(format!("{table}.url is missing (example: \"https://hooks.example.com/alerts\")"));
-                None
-            }
-        },
+        }
         (Some(_), Some(_)) => {
             checker.fault(format!("{table}.url and {table}.url_file are both set"));
             None
@@ -710,7 +740,9 @@ fn check_webhook(
             .filter(|url| url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && allow_private)));
         checker.keep(url.ok_or_else(|| format!("{table}.url: expected a https URL")))
     });
-    let secret = secret_file(checker, raw.secret_file.as_deref(), &format!("webhook-{name}-secret")).and_then(|file| {
+    let secret = raw.secret_file.as_deref();
+    let secret = secret_file(checker, format!("{table}.secret_file"), secret, &format!("webhook-{name}-secret"));
+    let secret = secret.and_then(|file| {
         let read = std::fs::read(&file).map_err(|error| format!("{table}.secret_file: {}: {error}", file.display()));
         checker.keep(read).and_then(|text| checker.keep(webhook_secret(&table, &text)))
     });
@@ -760,9 +792,11 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// The file named, or else a credential of systemd's (systemd.exec(5), LoadCredential=).
-fn secret_file(checker: &Checker, named: Option<&str>, credential: &str) -> Option<PathBuf> {
+fn secret_file(checker: &mut Checker, key: String, named: Option<&str>, credential: &str) -> Option<PathBuf> {
     if let Some(named) = named {
-        return Some(checker.path(named));
+        let file = checker.path(named);
+        checker.secrets.push((key, file.clone()));
+        return Some(file);
     }
     let credential = PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY")?).join(credential);
     credential.is_file().then_some(credential)

@@ -7,18 +7,18 @@ use crate::edgar::eastern::{eastern, eastern_to_utc};
 use crate::edgar::ids::{AccessionNumber, Cik};
 
 /// A filing of the archive. Everything in it is invented.
-struct Invented {
-    accession: &'static str,
-    form: &'static str,
+struct Invented<'a> {
+    accession: &'a str,
+    form: &'a str,
     /// CIK and name; co-registrants share one filing.
-    filers: &'static [(u64, &'static str)],
+    filers: &'a [(u64, &'a str)],
     /// Eastern, as the header has it.
-    accepted: &'static str,
-    filing_date: &'static str,
+    accepted: &'a str,
+    filing_date: &'a str,
     /// Number and title.
-    items: &'static [(&'static str, &'static str)],
+    items: &'a [(&'a str, &'a str)],
     /// Type, file name, text.
-    documents: &'static [(&'static str, &'static str, &'static str)],
+    documents: &'a [(&'a str, &'a str, &'a str)],
 }
 
 const LISTING: (&str, &str) =
@@ -29,7 +29,7 @@ const OTHER: (&str, &str) = ("8.01", "Other Events");
 /// A logo, so that there is something to pass over.
 const LOGO: &str = "begin 644 logo.gif\nM1TE&.#EA`0`!`(```````/___R'Y!`$`````+``````!``$```(\"1`$`.P``\n`\nend\n";
 
-const FILINGS: &[Invented] = &[
+const FILINGS: &[Invented<'static>] = &[
     Invented {
         accession: "0009990901-07-000012",
         form: "8-K",
@@ -190,7 +190,29 @@ pub fn invented_tickers() -> String {
     serde_json::Value::Object(rows.collect()).to_string()
 }
 
-fn add(archive: &mut Archive, filing: &Invented, bytes: &[u8]) {
+/// Files the `n`th new staff determination of an invented company, accepted at `now`; returns the company's name.
+pub fn file_determination(archive: &mut Archive, n: u64, now: DateTime<Utc>) -> String {
+    let wall = eastern(now);
+    let day = wall.date();
+    let name = format!("SALTMARSH DEVICES {n}, INC.");
+    let accession = format!("0009990950-{}-{n:06}", wall.format("%y"));
+    let (letter_day, accepted) = (day.format("%B %-d, %Y").to_string(), wall.format("%Y%m%d%H%M%S").to_string());
+    let filing_date = day.to_string();
+    let text = include_str!("archive/saltmarsh-8k.htm").replace("{name}", &name).replace("{day}", &letter_day);
+    let filing = Invented {
+        accession: &accession,
+        form: "8-K",
+        filers: &[(9_990_200 + n, &name)],
+        accepted: &accepted,
+        filing_date: &filing_date,
+        items: &[LISTING],
+        documents: &[("8-K", "saltmarsh-8k.htm", &text)],
+    };
+    add(archive, &filing, submission(&filing).as_bytes());
+    name
+}
+
+fn add(archive: &mut Archive, filing: &Invented<'_>, bytes: &[u8]) {
     let accession = accession(filing);
     let items: Vec<String> = filing.items.iter().map(|(number, title)| format!("{number}: {title}")).collect();
     let items: Vec<&str> = items.iter().map(String::as_str).collect();
@@ -209,17 +231,17 @@ fn add(archive: &mut Archive, filing: &Invented, bytes: &[u8]) {
     }
 }
 
-fn accession(filing: &Invented) -> AccessionNumber {
+fn accession(filing: &Invented<'_>) -> AccessionNumber {
     // The constants above are well-formed; a test reads each of them back.
     filing.accession.parse().unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-fn accepted_at(filing: &Invented) -> DateTime<Utc> {
+fn accepted_at(filing: &Invented<'_>) -> DateTime<Utc> {
     chrono::NaiveDateTime::parse_from_str(filing.accepted, "%Y%m%d%H%M%S").map(eastern_to_utc).unwrap_or_default()
 }
 
 /// The full-submission text file, as EDGAR writes it.
-fn submission(filing: &Invented) -> String {
+fn submission(filing: &Invented<'_>) -> String {
     let Invented { accession, form, filers, accepted, items, documents, .. } = filing;
     let filing_date: NaiveDate = filing.filing_date.parse().unwrap_or_else(|_| eastern(accepted_at(filing)).date());
     let filed = filing_date.format("%Y%m%d");

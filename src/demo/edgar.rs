@@ -217,7 +217,15 @@ impl LoopbackEdgar {
     /// # Errors
     /// When no port can be had.
     pub async fn start(archive: Archive) -> std::io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_on(SocketAddr::from(([127, 0, 0, 1], 0)), archive).await
+    }
+
+    /// Starts serving on an address.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn start_on(address: SocketAddr, archive: Archive) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared =
             Arc::new(Shared { archive: Mutex::new(archive), script: Mutex::new(None), asked: Mutex::new(Vec::new()) });

@@ -3,4 +3,4 @@
 mod archive;
 pub mod edgar;
 
-pub use archive::{invented_archive, invented_tickers};
+pub use archive::{file_determination, invented_archive, invented_tickers};

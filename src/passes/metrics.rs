@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 
+use super::self_watch::matters;
 use super::{FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, Watcher};
 use crate::classify::CLASSIFIER_VERSION;
 use crate::edgar::eastern::{eastern_date, eastern_to_utc};
@@ -48,7 +49,8 @@ impl Watcher {
         let open: OpenWork = self.store.open_work().await?;
         let waiting = self.store.waiting_mail().await?;
         let per_second = self.settings.pace.per_second();
-        let troubles = self.matters().await?.into_iter().map(|matter| (matter.key, matter.trouble.is_some())).collect();
+        let troubles =
+            matters(&self.store, now).await?.into_iter().map(|matter| (matter.key, matter.trouble.is_some())).collect();
         Ok(Metrics {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             classifier_version: CLASSIFIER_VERSION,

@@ -49,7 +49,7 @@ pub use metrics::DAY_OVERDUE;
 pub use poll::{FEED_GAPS, PollSummary};
 pub use read::ReadSummary;
 pub use reread::{Reread, describe_news};
-pub use self_watch::Matter;
+pub use self_watch::{Matter, matters};
 pub use watchlist::{Watchlist, describe_unknown};
 pub use ways::relay_for;
 

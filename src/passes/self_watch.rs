@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 use super::deliver::owner_key;
-use super::{LAST_POLL, LAST_POLL_ERROR, Watcher};
+use super::{DAY_OVERDUE, LAST_POLL, LAST_POLL_ERROR, Watcher};
 use crate::edgar::eastern::{eastern, is_open, print_eastern};
+use crate::store::Store;
 
 /// Something that a person should see to, by a name that stays the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,6 @@ const QUIET_ENOUGH: u32 = 6;
 pub(super) const QUIET_POLLS: &str = "quiet_polls";
 /// A mail may wait for so long.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(2);
-/// A day's index is read the same evening.
-const LEDGER_PATIENCE: TimeDelta = TimeDelta::hours(36);
 /// The store must have room for so many bytes.
 const LEAST_ROOM: u64 = 200_000_000;
 
@@ -42,7 +41,7 @@ impl Watcher {
     /// # Errors
     /// When the store cannot be read or written.
     pub async fn watch_self(&self) -> anyhow::Result<bool> {
-        let matters = self.matters().await?;
+        let matters = matters(&self.store, self.clock.now()).await?;
         let keys: Vec<String> = matters.iter().map(|matter| owner_key(matter.key)).collect();
         let told = self.store.facts(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await?;
         let is_well = matters.iter().all(|matter| matter.trouble.is_none());
@@ -60,43 +59,42 @@ impl Watcher {
         }
         Ok(is_well)
     }
+}
 
-    /// Everything that is looked at, well or not.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn matters(&self) -> anyhow::Result<Vec<Matter>> {
-        let now = self.clock.now();
-        let known = self.store.facts(&[LAST_POLL, LAST_POLL_ERROR, QUIET_POLLS]).await?;
-        Ok(vec![
-            Matter { key: "edgar_silent", what: "EDGAR is out of reach", trouble: silence(&known, now) },
-            Matter { key: "feed_quiet", what: "EDGAR's feed stands still", trouble: quiet_feed(&known, now) },
-            Matter { key: "mail_waits", what: "mail does not leave", trouble: self.waiting_mail(now).await? },
-            Matter { key: "days_open", what: "days cannot be reconciled", trouble: self.open_days(now).await? },
-            Matter { key: "disk_full", what: "the disk is nearly full", trouble: self.little_room() },
-        ])
-    }
+/// Everything that is looked at, well or not.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn matters(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Vec<Matter>> {
+    let known = store.facts(&[LAST_POLL, LAST_POLL_ERROR, QUIET_POLLS]).await?;
+    Ok(vec![
+        Matter { key: "edgar_silent", what: "EDGAR is out of reach", trouble: silence(&known, now) },
+        Matter { key: "feed_quiet", what: "EDGAR's feed stands still", trouble: quiet_feed(&known, now) },
+        Matter { key: "mail_waits", what: "mail does not leave", trouble: waiting_mail(store, now).await? },
+        Matter { key: "days_open", what: "days cannot be reconciled", trouble: open_days(store, now).await? },
+        Matter { key: "disk_full", what: "the disk is nearly full", trouble: little_room(store) },
+    ])
+}
 
-    async fn waiting_mail(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
-        let Some((n_waiting, oldest)) = self.store.waiting_mail().await? else { return Ok(None) };
-        let told = || format!("{n_waiting} mails wait to be sent, the oldest since {}.", print_eastern(oldest));
-        Ok((now - oldest >= LONGEST_WAIT).then(told))
-    }
+async fn waiting_mail(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+    let Some((n_waiting, oldest)) = store.waiting_mail().await? else { return Ok(None) };
+    let told = || format!("{n_waiting} mails wait to be sent, the oldest since {}.", print_eastern(oldest));
+    Ok((now - oldest >= LONGEST_WAIT).then(told))
+}
 
-    async fn open_days(&self, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
-        let open = self.store.overdue_days(now - LEDGER_PATIENCE).await?;
-        let days: Vec<String> = open.iter().map(ToString::to_string).collect();
-        let told = || format!("EDGAR's index could not be read for {}: filings may have been missed.", days.join(", "));
-        Ok((!days.is_empty()).then(told))
-    }
+async fn open_days(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Option<String>> {
+    let open = store.overdue_days(now - DAY_OVERDUE).await?;
+    let days: Vec<String> = open.iter().map(ToString::to_string).collect();
+    let told = || format!("EDGAR's index could not be read for {}: filings may have been missed.", days.join(", "));
+    Ok((!days.is_empty()).then(told))
+}
 
-    fn little_room(&self) -> Option<String> {
-        // Where the room cannot be told, there is nothing to say.
-        let room = rustix::fs::statvfs(self.store.path()).ok()?;
-        let bytes = room.f_bavail.saturating_mul(room.f_frsize);
-        let folder = self.store.path().display();
-        (bytes < LEAST_ROOM).then(|| format!("{} MB are left for the store at {folder}.", bytes / 1_000_000))
-    }
+fn little_room(store: &Store) -> Option<String> {
+    // Where the room cannot be told, there is nothing to say.
+    let room = rustix::fs::statvfs(store.path()).ok()?;
+    let bytes = room.f_bavail.saturating_mul(room.f_frsize);
+    let folder = store.path().display();
+    (bytes < LEAST_ROOM).then(|| format!("{} MB are left for the store at {folder}.", bytes / 1_000_000))
 }
 
 type Facts = HashMap<String, (String, DateTime<Utc>)>;

@@ -274,6 +274,18 @@ async fn schema_of(connection: &mut AnyConnection) -> anyhow::Result<Option<i64>
     }
 }
 
+/// Whether a process holds the lock, as the kernel lists it (proc_locks(5)): nobody is kept from taking it meanwhile. `None`
+/// where that cannot be seen.
+pub fn is_locked(store_url: &Url) -> Option<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let Ok(file) = std::fs::metadata(beside(&store_path(store_url), ".lock")) else { return Some(false) };
+    // Some file systems tell the kernel another device than they tell us: the file's number has to do.
+    let number = format!(":{}", file.ino());
+    let is_ours = |line: &str| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&number));
+    Some(locks.lines().any(is_ours))
+}
+
 /// What every SQLite connection needs: waiting for locks, a write-ahead log, and every commit on the disk.
 async fn prepare_connection(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     for pragma in [

@@ -238,9 +238,10 @@ fn parse_quiet_hours(text: &str) -> Result<QuietHours, String> {
 
 fn check_kinds(faults: &mut Vec<String>, kinds: Option<&[String]>) -> Option<KindFilter> {
     let kinds = kinds.filter(|kinds| !kinds.is_empty())?;
-    let named: Vec<String> = kinds.iter().filter(|kind| *kind != "default").cloned().collect();
+    let is_named = |(_, kind): &(usize, &String)| *kind != "default";
+    let named: Vec<(usize, &String)> = kinds.iter().enumerate().filter(is_named).collect();
     let includes_default = named.len() < kinds.len();
-    let named = check_words(faults, "kinds", Some(&named), &EventKind::ALL).unwrap_or_default();
+    let named = find_words(faults, "kinds", named.into_iter(), &EventKind::ALL);
     Some(match (includes_default, named.is_empty()) {
         (true, true) => KindFilter::Default,
         (true, false) => KindFilter::DefaultOr(named),
@@ -256,13 +257,23 @@ fn check_words<T: Copy + std::fmt::Display>(
     vocabulary: &[T],
 ) -> Option<Vec<T>> {
     let words = words.filter(|words| !words.is_empty())?;
+    Some(find_words(faults, key, words.iter().enumerate(), vocabulary))
+}
+
+/// Words with their places in the list.
+fn find_words<'a, T: Copy + std::fmt::Display>(
+    faults: &mut Vec<String>,
+    key: &str,
+    words: impl Iterator<Item = (usize, &'a String)>,
+    vocabulary: &[T],
+) -> Vec<T> {
     let known: Vec<String> = vocabulary.iter().map(ToString::to_string).collect();
     let mut found = Vec::new();
-    for (index, word) in words.iter().enumerate() {
+    for (index, word) in words {
         match known.iter().position(|known| known == word) {
             Some(at) => found.push(vocabulary[at]),
             None => faults.push(format!("{key}[{index}]: expected one of {}, found \"{word}\"", known.join(", "))),
         }
     }
-    Some(found)
+    found
 }

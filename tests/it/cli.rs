@@ -33,9 +33,26 @@ fn help_and_version_need_no_configuration() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = edgar_watch(folder.path(), &["--help"]);
     assert_eq!(help.status.code(), Some(0));
-    for command in
-        ["run", "once", "demo", "check-config", "explain", "evaluate", "alerts", "outbox", "status", "test-mail"]
-    {
+    for command in [
+        "run",
+        "once",
+        "demo",
+        "check-config",
+        "explain",
+        "evaluate",
+        "backfill",
+        "alerts",
+        "reread",
+        "outbox",
+        "status",
+        "subscriptions",
+        "inbound",
+        "backup",
+        "restore",
+        "completions",
+        "man",
+        "test-mail",
+    ] {
         assert!(text(&help.stdout).contains(command), "{command}");
     }
     assert_eq!(edgar_watch(folder.path(), &["--version"]).status.code(), Some(0));

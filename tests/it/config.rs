@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use edgar_watch::config::{EXAMPLE, parse};
+use edgar_watch::config::{EXAMPLE, doubts, parse};
 use edgar_watch::subscription::{IssuerKey, KindFilter, WrittenSubscription};
 
 const GOOD: &str = "[edgar]\nuser_agent = \"Example Research ops@example.com\"\n[watch]\nissuers = [\"RBBN\"]\n\
@@ -11,8 +11,15 @@ const GOOD: &str = "[edgar]\nuser_agent = \"Example Research ops@example.com\"\n
 fn faults(text: &str) -> Vec<String> {
     match parse(text, "config.toml", Path::new("/etc/edgar-watch")) {
         Ok(_) => Vec::new(),
-        Err(error) => error.faults().to_vec(),
+        Err(error) => error.faults().iter().map(|fault| without_place(fault)).collect(),
     }
+}
+
+/// `config.toml: fault` of `config.toml:9:1: fault`.
+fn without_place(fault: &str) -> String {
+    let rest = fault.strip_prefix("config.toml:").unwrap_or(fault);
+    let words = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+    format!("config.toml:{words}")
 }
 
 /// A good file with one thing replaced, and the one fault that makes.
@@ -56,11 +63,13 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         ("http", "[http]"),
         ("reading", "[reading]"),
         ("log", "[log]"),
+        ("metrics", "[metrics]"),
         ("subscription", "[[subscription]]"),
         ("pattern", "[[pattern]]"),
     ] {
         // What the program expects where it finds a key it does not know.
-        let fault = faults(&format!("{header}\nno_such_key_at_all = 1\n")).join("");
+        let faults = faults(&format!("{header}\nno_such_key_at_all = 1\n"));
+        let fault = faults.iter().find(|fault| fault.contains("no_such_key_at_all")).expect("a fault");
         let (_, known) = fault.split_once("expected one of ").unwrap_or_else(|| panic!("{table}: {fault}"));
         for key in known.split(", ") {
             let found = EXAMPLE.lines().any(|line| {
@@ -94,7 +103,7 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         })
         .filter(|line| {
             // What has no neutral value, and what means something with a digest alone.
-            const LEFT_OUT: [&str; 17] = [
+            const LEFT_OUT: [&str; 19] = [
                 "heartbeat_url",
                 "ca_file",
                 "username",
@@ -109,6 +118,8 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
                 "late_filers",
                 "inbound",
                 "listen",
+                "admin_listen",
+                "file =",
                 "public_url",
                 "public =",
                 "trusted_proxies",
@@ -186,10 +197,7 @@ fn each_fault_has_its_message() {
         "config.toml: watch.issuers is missing: name tickers or CIKs, or \"*\" for every issuer",
     );
     check("owner = \"b@example.com\"", "", "config.toml: mail.owner is missing (example: \"ops@example.com\")");
-    check_added(
-        "[poll]\nintervall = \"10s\"\n",
-        "config.toml:9:1: unknown key \"intervall\", did you mean \"interval\"?",
-    );
+    check_added("[poll]\nintervall = \"10s\"\n", "config.toml: unknown key \"intervall\", did you mean \"interval\"?");
     check_added(
         "[poll]\ninterval = \"soon\"\n",
         "config.toml: poll.interval: expected a duration such as \"60s\", found \"soon\"",
@@ -208,9 +216,12 @@ fn each_fault_has_its_message() {
         "config.toml: mail.smtp.tls is \"none\" and a password would go to \"relay.example.com\" in the clear: \
          set starttls or implicit",
     );
-    check_added(
-        "[mail.smtp]\nusername = \"me\"\n",
-        "config.toml: mail.smtp.username is set without a password: set mail.smtp.password_file, or give the service \
+    // The service may have the password as a credential: what sends nothing does without.
+    let credential = format!("{GOOD}[mail.smtp]\nusername = \"me\"\n");
+    let settings = parse(&credential, "config.toml", Path::new("/")).expect("good as far as can be seen");
+    assert_eq!(
+        settings.require_credentials().expect_err("no password").to_string(),
+        "mail.smtp.username is set without a password: set mail.smtp.password_file, or give the service \
          the credential smtp-password",
     );
     check_added(
@@ -361,4 +372,93 @@ fn a_dkim_key_is_taken_or_refused_with_what_to_do() {
     assert!(refusal(&pem("PRIVATE KEY")).contains("neither an Ed25519 key nor an RSA key of 2048 to 4096 bits"));
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
     assert_eq!(refusal(&key.serialize_pem()), "");
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_where_it_is() {
+    let text = "[edgar]\nuser_agent = \"curl\"\n\n[poll]\nintervall = \"10s\"\n  interval = 10\n\n[mail]\nfrom = 3\n\
+                transport = \"pigeon\"\n[mail.smtp]\nport = 70000\nhots = \"x\"\n[[subscription]]\nemail = \"a@example.com\"\n\
+                [[subscription]]\nemail = \"b@example.com\"\nkinds = [\"default\", \"determination\"]\n";
+    let error = parse(text, "config.toml", Path::new("/etc/edgar-watch")).expect_err("nothing of it is good");
+    let told: Vec<String> = error.faults().iter().map(|fault| fault.chars().take(64).collect()).collect();
+    assert_eq!(
+        told,
+        [
+            "config.toml:2:1: edgar.user_agent: expected a name and an e-mail",
+            "config.toml:5:1: unknown key \"intervall\", did you mean \"interval",
+            "config.toml:6:14: invalid type: integer `10`, expected a string",
+            "config.toml:8:1: mail.owner is missing (example: \"ops@example.co",
+            "config.toml:9:8: invalid type: integer `3`, expected a string",
+            "config.toml:10:1: mail.transport: expected smtp, sendmail or fol",
+            "config.toml:13:1: unknown key \"hots\", did you mean \"host\"?",
+            "config.toml:18:21: subscription[1].kinds[1]: expected one of sta",
+            "config.toml: watch.issuers is missing: name tickers or CIKs, or ",
+        ],
+        "mail.from was given, if wrongly: that it is missing is not told as well; a relay that is not used is not looked at"
+    );
+}
+
+#[test]
+fn what_is_no_toml_is_told_line_by_line_and_nothing_else() {
+    let text = "[edgar]\nuser_agent = \"Example\n[watch\nissuers = [\"*\"]\n";
+    let error = parse(text, "config.toml", Path::new("/etc/edgar-watch")).expect_err("no TOML");
+    let lines: Vec<&str> = error.faults().iter().filter_map(|fault| fault.split(':').nth(1)).collect();
+    assert_eq!(lines, ["2", "3"], "{error}");
+}
+
+fn doubts_of(text: &str, folder: &Path) -> Vec<String> {
+    let settings = parse(text, "config.toml", folder).unwrap_or_else(|error| panic!("{error}"));
+    doubts(&settings, &folder.join("config.toml"))
+}
+
+#[test]
+fn what_is_doubtful_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(doubts_of(GOOD, folder.path()), Vec::<String>::new());
+    let fast = format!("{GOOD}[poll]\ninterval = \"100ms\"\n");
+    assert_eq!(
+        doubts_of(&fast, folder.path()),
+        ["poll.interval: 1 queries every 100ms are 10 requests a second, and edgar.max_requests_per_second gives 5: \
+          polls will come late, and filings later"]
+    );
+    let never = format!(
+        "{GOOD}[groups]\nnone = []\n[[subscription]]\nemail = \"a@example.com\"\nkinds = [\"default\"]\n\
+         exchanges = [\"nyse\"]\n[[subscription]]\nemail = \"a@example.com\"\nmin_confidence = 1.0\n\
+         [[subscription]]\nemail = \"a@example.com\"\n"
+    );
+    assert_eq!(
+        doubts_of(&never.replace("none = []", "some = [\"RBBN\"]"), folder.path()),
+        [
+            "subscription[0]: config:1 can never match: no news is of these kinds, bases, exchanges and confidence at once",
+            "subscription[1]: config:2 can never match: no news is of these kinds, bases, exchanges and confidence at once",
+        ]
+    );
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "a password\n").expect("a file");
+    let login = format!("{GOOD}[mail.smtp]\nhost = \"localhost\"\nusername = \"me\"\npassword_file = \"secret\"\n");
+    for (mode, n_doubts) in [(0o644, 1), (0o640, 0), (0o600, 0)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).expect("a mode");
+        let doubts = doubts_of(&login, folder.path());
+        assert_eq!(doubts.len(), n_doubts, "{mode:o}: {doubts:?}");
+        let named = format!("mail.smtp.password_file: every user of this machine may read {}", secret.display());
+        assert!(doubts.iter().all(|doubt| doubt.starts_with(&named)), "{doubts:?}");
+    }
+}
+
+#[test]
+fn a_port_alone_is_one_of_this_machine() {
+    let listen = |text: &str| {
+        let text = format!("{GOOD}[http]\nadmin_listen = \"{text}\"\n");
+        parse(&text, "config.toml", Path::new("/")).map(|settings| settings.admin_listen.map(|at| at.to_string()))
+    };
+    for (written, meant) in
+        [("9464", "127.0.0.1:9464"), (":9464", "127.0.0.1:9464"), ("10.0.0.1:9464", "10.0.0.1:9464")]
+    {
+        assert_eq!(listen(written), Ok(Some(meant.to_owned())));
+    }
+    check_added(
+        "[http]\nadmin_listen = \"yes\"\n",
+        "config.toml: http.admin_listen: expected an address or a port such as \"127.0.0.1:9464\", found \"yes\"",
+    );
 }

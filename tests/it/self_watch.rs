@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use edgar_watch::demo::edgar::{Archive, LoopbackEdgar, page};
+use edgar_watch::passes::matters;
 
 use crate::support::filings::{TestFiling, archive};
 use crate::support::{Desk, DeskPlan, instant};
@@ -56,7 +57,7 @@ async fn a_feed_that_stands_still_by_day_is_told_and_one_at_night_is_not() {
 #[tokio::test]
 async fn all_is_well_where_nothing_is_wrong() {
     let desk = desk().await;
-    let matters = desk.watcher.matters().await.expect("a look");
+    let matters = matters(&desk.watcher.store, desk.watcher.clock.now()).await.expect("a look");
     assert!(matters.iter().all(|matter| matter.trouble.is_none()), "{matters:?}");
     // Days later the indexes of none of them could be read.
     desk.clock.set("2026-03-25T15:00:00Z");
