@@ -61,7 +61,8 @@ pub enum Count {
 }
 
 impl Count {
-    const ALL: [Self; 5] = [Self::Polls, Self::Filings, Self::Findings, Self::Alerts, Self::Deliveries];
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Polls, Self::Filings, Self::Findings, Self::Alerts, Self::Deliveries];
 
     /// Name, label and help.
     fn words(self) -> (&'static str, Option<&'static str>, &'static str) {

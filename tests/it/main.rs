@@ -45,6 +45,9 @@ mod cli;
 // `evaluate`: what it prints, and when it fails.
 mod evaluate;
 
+// The daemon as a service manager and those who watch over it see it; copies of its store.
+mod service;
+
 // The store on bad days: newer schemas, no rights, a full disk, garbage.
 mod state;
 mod subscriptions;

@@ -12,26 +12,12 @@ use serde_json::{Value, json};
 use crate::support::browser::PUBLIC_URL;
 use crate::support::filings::TestFiling;
 use crate::support::smtp::{Act, FakeSmtp, Step};
-use crate::support::{Desk, DeskPlan, edgar_watch, files_below, read_mails, text};
+use crate::support::{Desk, DeskPlan, edgar_watch, files_below, read_mails, text, until};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
 
 fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
-}
-
-/// Waits for something that another process does; it has no word for us when it is done.
-async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let seen = async {
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let half_a_minute = std::time::Duration::from_secs(30);
-    tokio::time::timeout(half_a_minute, seen).await.unwrap_or_else(|_| panic!("half a minute, and not yet: {what}"))
 }
 
 /// Whether a command is there and works. Says plainly what is skipped where it is not.

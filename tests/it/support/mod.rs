@@ -230,3 +230,17 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// Waits for something that another process does; it has no word for us when it is done.
+pub async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let seen = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let half_a_minute = std::time::Duration::from_secs(30);
+    tokio::time::timeout(half_a_minute, seen).await.unwrap_or_else(|_| panic!("half a minute, and not yet: {what}"))
+}

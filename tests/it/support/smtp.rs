@@ -35,6 +35,8 @@ pub enum Act {
     Say(&'static str),
     /// The usual answer, once a mail to this address was taken.
     GoAfterMailTo(&'static str),
+    /// The usual answer, once the relay is told to go on.
+    GoWhenTold,
     /// No answer, the connection stays open.
     Hang,
     /// No answer, the connection closes.
@@ -65,6 +67,7 @@ struct Shared {
     taken: Mails,
     seen: Mails,
     script: Script,
+    told: Arc<watch::Sender<bool>>,
     /// What STARTTLS is answered with, where it is offered.
     tls: Arc<Mutex<Option<TlsAcceptor>>>,
 }
@@ -85,8 +88,13 @@ impl FakeSmtp {
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let shared =
-            Shared { taken: Mails::default(), seen: Mails::default(), script: Arc::new(script), tls: Arc::default() };
+        let shared = Shared {
+            taken: Mails::default(),
+            seen: Mails::default(),
+            script: Arc::new(script),
+            told: Arc::default(),
+            tls: Arc::default(),
+        };
         let n_connections = Arc::new(Mutex::new(0));
         let (serving, counted) = (shared.clone(), n_connections.clone());
         let server = tokio::spawn(async move {
@@ -101,6 +109,11 @@ impl FakeSmtp {
     /// Offers STARTTLS from now on, with a certificate for a host name from an authority.
     pub fn offer_tls(&self, authority: &Authority, host: &str) {
         *self.shared.tls.lock().expect("no test panics while holding it") = Some(authority.acceptor(host));
+    }
+
+    /// Lets every step go on that waits for it, now and later.
+    pub fn tell(&self) {
+        self.shared.told.send_replace(true);
     }
 
     pub fn port(&self) -> u16 {
@@ -159,7 +172,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Conversation for T {}
 type Stream = BufReader<Box<dyn Conversation>>;
 
 async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
-    let Shared { taken, seen, script, tls } = shared;
+    let Shared { taken, seen, script, told, tls } = shared;
     let mut stream = BufReader::new(stream);
     let mut is_encrypted = false;
     let (mut from, mut to) = (String::new(), String::new());
@@ -221,7 +234,11 @@ async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
                 let Some(bytes) = read_data(&mut stream).await else { return };
                 let mail = Taken { from: from.clone(), to: to.clone(), bytes };
                 seen.send_modify(|seen| seen.push(mail.clone()));
-                let act = script(Step::Dot, &to);
+                let mut act = script(Step::Dot, &to);
+                if act == Act::GoWhenTold {
+                    told.subscribe().wait_for(|is_told| *is_told).await.expect("the relay runs");
+                    act = Act::Go;
+                }
                 if act == Act::Go {
                     taken.send_modify(|taken| taken.push(mail));
                 }
@@ -242,7 +259,7 @@ async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
 /// `false` when the conversation is over.
 async fn step(stream: &mut Stream, act: Act, usual: &str) -> bool {
     let answer = match act {
-        Act::Go | Act::GoAfterMailTo(_) => usual,
+        Act::Go | Act::GoAfterMailTo(_) | Act::GoWhenTold => usual,
         Act::Say(answer) => answer,
         Act::Close => return false,
         Act::Hang => {
