@@ -108,6 +108,15 @@ fn easter(year: i32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(year, month.unsigned_abs(), day.unsigned_abs())
 }
 
+/// A span in its two largest units, as `2 m 5 s` or `3 d 4 h`; one below zero is none.
+pub fn print_span(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(3);
+    let words: Vec<String> = units.iter().skip(first).take(2).map(|(n, unit)| format!("{n} {unit}")).collect();
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +127,15 @@ mod tests {
 
     fn check(letter: &str, days: u64, expected: &str) {
         assert_eq!(add_days_rolled(date(letter), days), Some(date(expected)), "{letter} + {days}");
+    }
+
+    #[test]
+    fn a_span_is_told_in_its_two_largest_units() {
+        for (seconds, expected) in
+            [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (125, "2 m 5 s"), (3_600, "1 h 0 m"), (273_600, "3 d 4 h")]
+        {
+            assert_eq!(print_span(TimeDelta::seconds(seconds)), expected);
+        }
     }
 
     #[test]

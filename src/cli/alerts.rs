@@ -1,11 +1,12 @@
 //! `alerts`: what was found, who was told and when; and telling it again.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Common, Failure, outbox, print, print_json, system_clock};
 use crate::alert::{Alert, Purpose, message_id};
+use crate::calendar::print_span;
 use crate::config::Settings;
 use crate::edgar::eastern::eastern_to_utc;
 use crate::linking::Link;
@@ -105,7 +106,7 @@ fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sigh
         format!("{}  {}  {}\n", alert.id, Style::default().date(alert.filing_date), subject(alert, Style::default()));
     if let Some(seen) = sightings {
         let by = if seen.feed_at.is_none() { "missed by the feed, found in an index" } else { "in the feed" };
-        let lag = seen.lag().map(|lag| format!(", seen {} after acceptance", print_lag(lag))).unwrap_or_default();
+        let lag = seen.lag().map(|lag| format!(", seen {} after acceptance", print_span(lag))).unwrap_or_default();
         out.push_str(&format!("    {by}{lag}\n"));
     }
     for notice in notices {
@@ -121,15 +122,6 @@ fn print_alert(alert: &Alert, notices: &[NoticeRow], withheld: &[Withheld], sigh
         out.push_str("    nobody subscribed\n");
     }
     out
-}
-
-/// In the two largest units: `2 m 5 s`, `3 d 4 h`.
-pub(super) fn print_lag(lag: TimeDelta) -> String {
-    let seconds = lag.num_seconds().max(0);
-    let units = [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let first = units.iter().position(|(n, _)| *n > 0).unwrap_or(3);
-    let words: Vec<String> = units.iter().skip(first).take(2).map(|(n, unit)| format!("{n} {unit}")).collect();
-    words.join(" ")
 }
 
 /// Sends at once, outside the outbox: a person waits for the answer.
@@ -154,18 +146,4 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let reply = mailer.send(envelope, &bytes).await;
     mailer.close().await;
     print(&format!("{to}: {}\n", reply?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lag_is_told_in_its_two_largest_units() {
-        for (seconds, expected) in
-            [(0, "0 s"), (59, "59 s"), (125, "2 m 5 s"), (3_600, "1 h 0 m"), (273_600, "3 d 4 h")]
-        {
-            assert_eq!(print_lag(TimeDelta::seconds(seconds)), expected);
-        }
-    }
 }

@@ -7,8 +7,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::alerts::print_lag;
 use super::{Common, Failure, print, print_json, system_clock};
+use crate::calendar::print_span;
 use crate::config::Settings;
 use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
@@ -372,5 +372,5 @@ fn paint(words: &str, colour: &str, in_colour: bool) -> String {
 /// `, 8 s ago`
 fn ago(at: &Value, now: DateTime<Utc>) -> String {
     let at = at.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
-    at.map_or_else(String::new, |at| format!(", {} ago", print_lag((now - at).max(TimeDelta::zero()))))
+    at.map_or_else(String::new, |at| format!(", {} ago", print_span(now - at)))
 }

@@ -245,10 +245,10 @@ impl Checker<'_> {
     /// A secret that no file is named for. The service may have it as a credential: a command outside of it, which does not
     /// see those, does without where it can.
     fn lacks_credential(&mut self, fault: String) {
-        match std::env::var_os("CREDENTIALS_DIRECTORY") {
-            Some(_) => self.faults.push(fault),
-            None => self.missing_credentials.push(fault),
-        }
+        // ExecReload= is told where they are and cannot look there (seen with systemd 252).
+        let sees_credentials =
+            std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| Path::new(&folder).is_dir());
+        if sees_credentials { &mut self.faults } else { &mut self.missing_credentials }.push(fault);
     }
 
     fn keep<T>(&mut self, result: Result<T, String>) -> Option<T> {

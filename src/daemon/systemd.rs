@@ -1,9 +1,14 @@
 //! What systemd is told (sd_notify(3)); without systemd, nobody.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use sd_notify::NotifyState;
 
+use crate::calendar::print_span;
 use crate::edgar::eastern::print_eastern;
 use crate::passes::{FEED_LAG, LAST_POLL, LAST_POLL_ERROR, Watcher};
 use crate::progress::{Loop, Progress};
@@ -11,9 +16,41 @@ use crate::progress::{Loop, Progress};
 /// Longest `STATUS=` line: systemd shows it on one.
 const MOST_STATUS: usize = 200;
 
+/// So many words may wait for systemd to listen; beyond that, those that would come again anyhow are left out.
+const MOST_WAITING: usize = 8;
+
+/// Where words for systemd go. A thread of its own hands them over: the socket may keep its writer waiting, and no loop is to
+/// stand still because systemd does.
+struct Mouth {
+    words: Sender<String>,
+    n_waiting: Arc<AtomicUsize>,
+}
+
+static MOUTH: LazyLock<Mouth> = LazyLock::new(|| {
+    let (words, waiting) = channel::<String>();
+    let n_waiting = Arc::new(AtomicUsize::new(0));
+    let n_left = n_waiting.clone();
+    std::thread::spawn(move || {
+        for lines in waiting {
+            // Outside systemd there is nobody to notify.
+            let _ = sd_notify::notify(&[NotifyState::Custom(&lines)]);
+            n_left.fetch_sub(1, Ordering::Relaxed);
+        }
+    });
+    Mouth { words, n_waiting }
+});
+
 fn notify(states: &[NotifyState<'_>]) {
-    // Outside systemd there is nobody to notify.
-    let _ = sd_notify::notify(states);
+    let lines: Vec<String> = states.iter().map(ToString::to_string).collect();
+    MOUTH.n_waiting.fetch_add(1, Ordering::Relaxed);
+    // The thread lives as long as the process.
+    let _ = MOUTH.words.send(lines.join("\n"));
+}
+
+fn notify_if_heard(state: NotifyState<'_>) {
+    if MOUTH.n_waiting.load(Ordering::Relaxed) < MOST_WAITING {
+        notify(&[state]);
+    }
 }
 
 /// Configuration and store are open.
@@ -41,7 +78,7 @@ pub(super) fn extend_timeout(by: Duration) {
 /// The line that `systemctl status` shows.
 pub(super) fn status(words: &str) {
     let line: String = words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST_STATUS).collect();
-    notify(&[NotifyState::Status(&line)]);
+    notify_if_heard(NotifyState::Status(&line));
 }
 
 /// Tells the last poll, the feed's lag and the mail that waits. What the store does not tell is left for the next time.
@@ -60,8 +97,8 @@ async fn describe(watcher: &Watcher) -> anyhow::Result<String> {
     let polled = facts.get(LAST_POLL).map_or_else(
         || "no good poll yet".to_owned(),
         |(_, at)| {
-            let lag =
-                facts.get(FEED_LAG).map(|(seconds, _)| format!(", newest entry {seconds} s old")).unwrap_or_default();
+            let lag = facts.get(FEED_LAG).and_then(|(seconds, _)| seconds.parse().ok()).map(TimeDelta::seconds);
+            let lag = lag.map(|lag| format!(", newest entry {} old", print_span(lag))).unwrap_or_default();
             format!("last poll {}{lag}", print_eastern(*at))
         },
     );
@@ -86,7 +123,7 @@ pub(super) async fn feed_watchdog(progress: &Progress) {
         ticks.tick().await;
         let stuck = progress.stuck(Instant::now());
         match stuck {
-            None => notify(&[NotifyState::Watchdog]),
+            None => notify_if_heard(NotifyState::Watchdog),
             Some(which) if said != stuck => {
                 tracing::error!("{which} is stuck: the watchdog of systemd will start this service anew");
                 status(&format!("{which} is stuck"));

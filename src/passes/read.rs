@@ -361,7 +361,7 @@ impl Watcher {
         };
         let is_live = self.queue == Queue::Live;
         let mut title = String::new();
-        let kind = alert.kinds().into_iter().map(EventKind::as_str).collect::<Vec<_>>().join(",");
+        let kinds: Vec<&str> = alert.kinds().into_iter().map(EventKind::as_str).collect();
         let follows = self
             .store
             .record_reading(&read, |linked| {
@@ -384,11 +384,12 @@ impl Watcher {
         }
         if let Some(alert) = &follows.alert {
             let cik = filing_cik(queued);
+            let (kind, kinds) = (kinds.first().copied().unwrap_or_default(), kinds.join(","));
             let withheld = match follows.withheld.len() {
                 0 => String::new(),
                 n => format!(", withheld from {n} told before"),
             };
-            tracing::info!(%accession, %cik, form = %queued.form, kind, "alert {}: {title}{withheld}", alert.id);
+            tracing::info!(%accession, %cik, form = %queued.form, kind, kinds, "alert {}: {title}{withheld}", alert.id);
         }
         for released in &follows.released {
             let alert = &released.alert;

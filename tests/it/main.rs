@@ -39,6 +39,9 @@ mod peers;
 // Delivery: what each answer of the relay leads to.
 mod delivery;
 
+// README and docs/: their commands run, their configurations load.
+mod docs;
+
 // The binary itself: help, exit codes, output, signals.
 mod cli;
 

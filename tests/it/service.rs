@@ -1,21 +1,32 @@
 //! The daemon as a service manager sees it: what it tells, what it does at a signal, what it serves to those who watch it.
 
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
 
 use edgar_watch::demo::edgar::{Archive, LoopbackEdgar};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
+use tokio::sync::{Notify, watch};
 
 use crate::support::filings::{TestFiling, archive};
 use crate::support::smtp::{Act, FakeSmtp, Step};
 use crate::support::{DeskPlan, edgar_watch, read_mails, text, until};
 
+const NOON: &str = "2026-03-19T16:00:00Z";
+/// Whoever has not spoken by then will not.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A daemon at work in a folder of its own, with the ear of a service manager.
 struct Service {
     folder: tempfile::TempDir,
     edgar: LoopbackEdgar,
-    ear: UnixDatagram,
+    /// All that was told, and how much of it was asked for.
+    heard: watch::Receiver<Vec<String>>,
+    n_asked: usize,
+    log: watch::Receiver<String>,
     child: Child,
 }
 
@@ -34,42 +45,59 @@ impl Service {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("desk.toml"), config).expect("a file");
         let ear = UnixDatagram::bind(folder.path().join("notify")).expect("a socket");
-        ear.set_nonblocking(true).expect("a socket that does not wait");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
-        let child = Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
             .args(["--config", "desk.toml", "run"])
             .args(args)
             .current_dir(folder.path())
             .env("NOTIFY_SOCKET", folder.path().join("notify"))
             .env("WATCHDOG_USEC", "400000")
-            .stderr(Stdio::from(log))
+            .env_remove("RUST_LOG")
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .expect("the daemon starts");
-        Self { folder, edgar, ear, child }
+        let (hear, heard) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            let mut bytes = [0; 1000];
+            while let Ok(n) = ear.recv(&mut bytes).await {
+                hear.send_modify(|heard: &mut Vec<String>| {
+                    heard.push(String::from_utf8_lossy(&bytes[..n]).into_owned())
+                });
+            }
+        });
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let (written, log) = watch::channel(String::new());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                written.send_modify(|log| log.extend([line.as_str(), "\n"]));
+            }
+        });
+        Self { folder, edgar, heard, n_asked: 0, log, child }
     }
 
     /// The next thing told that begins so; what was told before it is passed over.
-    async fn told(&self, words: &str) -> String {
-        let next = || {
-            let mut bytes = [0; 1000];
-            while let Ok(n) = self.ear.recv(&mut bytes) {
-                let told = String::from_utf8_lossy(&bytes[..n]).into_owned();
-                if told.starts_with(words) {
-                    return Some(told);
-                }
-            }
-            None
+    async fn told(&mut self, words: &str) -> String {
+        let (n_asked, mut heard) = (self.n_asked, self.heard.clone());
+        let place = |heard: &Vec<String>| heard.iter().skip(n_asked).position(|told| told.starts_with(words));
+        let found = tokio::time::timeout(PATIENCE, heard.wait_for(|heard| place(heard).is_some())).await;
+        let told = match found {
+            Ok(Ok(heard)) => place(&heard).map(|place| (n_asked + place + 1, heard[n_asked + place].clone())),
+            _ => None,
         };
-        until(&format!("{words} is told; the log: {}", self.log()), next).await
+        let (n_asked, told) = told.unwrap_or_else(|| panic!("{words} is not told; the log:\n{}", self.log()));
+        self.n_asked = n_asked;
+        told
     }
 
     fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.log.borrow().clone()
     }
 
-    async fn logged(&self, words: &str) {
-        until(&format!("\"{words}\" is logged"), || self.log().contains(words).then_some(())).await;
+    /// Waits until so many lines hold some words.
+    async fn logged(&self, n: usize, words: &str) {
+        let mut log = self.log.clone();
+        let seen = tokio::time::timeout(PATIENCE, log.wait_for(|log| log.matches(words).count() >= n)).await;
+        assert!(matches!(seen, Ok(Ok(_))), "\"{words}\" is not logged {n} times:\n{}", self.log());
     }
 
     fn signal(&self, name: &str) {
@@ -77,15 +105,17 @@ impl Service {
         assert!(std::process::Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
     }
 
-    async fn stop(mut self) -> (Option<i32>, String) {
-        self.signal("-TERM");
+    /// Its exit code and log, once it has ended.
+    async fn end(&mut self) -> (Option<i32>, String) {
         let code = self.child.wait().await.expect("it ends").code();
+        // The log is whole once nobody writes to it.
+        let _ = self.log.wait_for(|_| false).await;
         (code, self.log())
     }
 
-    async fn mails(&self, n: usize) {
-        let folder = self.folder.path().join("mail");
-        until(&format!("{n} mails"), || (read_mails(&folder).len() >= n).then_some(())).await;
+    async fn stop(&mut self) -> (Option<i32>, String) {
+        self.signal("-TERM");
+        self.end().await
     }
 
     fn file(&self, n: u32) {
@@ -99,7 +129,7 @@ impl Service {
 async fn it_is_ready_while_edgar_is_not_and_says_how_it_goes() {
     let edgar = LoopbackEdgar::start(Archive::default()).await.expect("a port");
     let config = fast(DeskPlan::default()).text("http://127.0.0.1:9");
-    let service = Service::start_with(edgar, &config, &[]);
+    let mut service = Service::start_with(edgar, &config, &[]);
     service.told("READY=1").await;
     let status = service.told("STATUS=no mail waits; no good poll yet; FAILING: ").await;
     assert!(status.contains("Connection refused"), "{status}");
@@ -110,11 +140,12 @@ async fn it_is_ready_while_edgar_is_not_and_says_how_it_goes() {
 
 #[tokio::test]
 async fn a_new_configuration_is_taken_up_at_sighup_and_a_bad_one_is_refused() {
-    let service = Service::start(fast(DeskPlan::default()), archive(&[TestFiling::determination(1, NOON)]), &[]).await;
+    let mut service =
+        Service::start(fast(DeskPlan::default()), archive(&[TestFiling::determination(1, NOON)]), &[]).await;
     service.told("READY=1").await;
     service.told("STATUS=last poll ").await;
     service.file(2);
-    service.mails(1).await;
+    service.logged(1, " sent: ").await;
 
     let path = service.folder.path().join("desk.toml");
     let good = std::fs::read_to_string(&path).expect("the configuration");
@@ -134,11 +165,11 @@ async fn a_new_configuration_is_taken_up_at_sighup_and_a_bad_one_is_refused() {
     std::fs::write(&path, more).expect("a file");
     service.signal("-HUP");
     service.told("RELOADING=1").await;
-    service.logged("the new configuration is in force").await;
+    service.logged(1, "the new configuration is in force").await;
     service.told("READY=1").await;
     service.told("STATUS=last poll ").await;
     service.file(3);
-    service.mails(3).await;
+    service.logged(3, " sent: ").await;
     let mails = read_mails(&service.folder.path().join("mail"));
     let to_second = mails.iter().filter(|mail| mail.header_raw("To").is_some_and(|to| to.contains("second"))).count();
     assert_eq!((mails.len(), to_second), (3, 1), "the old subscriber twice, the new one once");
@@ -146,35 +177,40 @@ async fn a_new_configuration_is_taken_up_at_sighup_and_a_bad_one_is_refused() {
     assert_eq!(code, Some(0), "{log}");
 }
 
-const NOON: &str = "2026-03-19T16:00:00Z";
-
 #[tokio::test]
 async fn a_mail_past_its_final_dot_is_waited_for() {
     let relay = FakeSmtp::scripted(|step, _| if step == Step::Dot { Act::GoWhenTold } else { Act::Go }).await;
     let plan = fast(DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() });
-    let service =
+    let mut service =
         Service::start(plan, archive(&[TestFiling::determination(1, NOON)]), &["--since", "2026-01-01"]).await;
-    until("the mail is with the relay", || (relay.seen().len() == 1).then_some(())).await;
+    relay.until_seen(1).await;
     service.signal("-TERM");
     service.told("STOPPING=1").await;
     service.told("EXTEND_TIMEOUT_USEC=65000000").await;
-    service.logged("a mail is past its final dot").await;
+    service.logged(1, "a mail is past its final dot").await;
     relay.tell();
-    let folder = service.folder.path().to_owned();
-    let (code, log) = service.stop().await;
+    let (code, log) = service.end().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("sent: 250 2.0.0 queued as 1"), "what the relay said at last is on record: {log}");
     assert_eq!(relay.taken().len(), 1);
-    drop(folder);
 }
 
 #[tokio::test]
 async fn a_mail_that_the_relay_does_not_have_yet_is_not_waited_for() {
-    let relay = FakeSmtp::scripted(|step, _| if step == Step::Rcpt { Act::Hang } else { Act::Go }).await;
+    let is_asked = Arc::new(Notify::new());
+    let asked = is_asked.clone();
+    let relay = FakeSmtp::scripted(move |step, _| match step {
+        Step::Rcpt => {
+            asked.notify_one();
+            Act::Hang
+        }
+        _ => Act::Go,
+    })
+    .await;
     let plan = fast(DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() });
-    let service =
+    let mut service =
         Service::start(plan, archive(&[TestFiling::determination(1, NOON)]), &["--since", "2026-01-01"]).await;
-    until("the relay is asked", || (relay.n_connections() > 0).then_some(())).await;
+    is_asked.notified().await;
     let (code, log) = service.stop().await;
     assert_eq!(code, Some(0), "{log}");
     assert!(!log.contains("final dot"), "{log}");
@@ -203,12 +239,11 @@ async fn metrics_and_health_are_served_and_written() {
     let port = free_port();
     let admin = format!("[http]\nadmin_listen = \"{port}\"\n[metrics]\nfile = \"desk.prom\"\n");
     let config = format!("{}{admin}", fast(DeskPlan::default()).text(&edgar.url()));
-    let service = Service::start_with(edgar, &config, &[]);
+    let mut service = Service::start_with(edgar, &config, &[]);
     service.told("READY=1").await;
     service.told("STATUS=last poll ").await;
     service.file(1);
-    service.mails(1).await;
-    service.logged(" sent: ").await;
+    service.logged(1, " sent: ").await;
     assert_eq!(get(port, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(port, "/readyz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(port, "/").await.0, 404, "the pages are not served here");
@@ -228,16 +263,10 @@ async fn metrics_and_health_are_served_and_written() {
     }
     assert!(!metrics.contains("desk@example.com"), "nobody is named");
     check_with_promtool(&metrics);
-    let folder = service.folder.path().to_owned();
-    let file = folder.join("desk.prom");
-    service.signal("-TERM");
-    until("the last counts are written", || {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        text.contains("edgar_watch_deliveries_total{outcome=\"sent\"} 1\n").then_some(())
-    })
-    .await;
     let (_, log) = service.stop().await;
     assert!(!log.contains("counts are kept"), "{log}");
+    let written = std::fs::read_to_string(service.folder.path().join("desk.prom")).expect("the file");
+    assert!(written.contains("edgar_watch_deliveries_total{outcome=\"sent\"} 1\n"), "the last counts: {written}");
 }
 
 /// `promtool check metrics`, where Prometheus is installed.
@@ -356,12 +385,11 @@ fn completions_and_manual_pages_name_every_command() {
 
 #[tokio::test]
 async fn a_copy_is_taken_while_the_daemon_writes_and_put_back() {
-    let service = Service::start(fast(DeskPlan::default()), Archive::default(), &[]).await;
+    let mut service = Service::start(fast(DeskPlan::default()), Archive::default(), &[]).await;
     service.told("READY=1").await;
     service.told("STATUS=last poll ").await;
     service.file(1);
-    service.mails(1).await;
-    service.logged(" sent: ").await;
+    service.logged(1, " sent: ").await;
     let folder = service.folder.path().to_owned();
     let run = |args: Vec<String>| {
         let folder = folder.clone();
@@ -378,15 +406,13 @@ async fn a_copy_is_taken_while_the_daemon_writes_and_put_back() {
         let output = run(words(&format!("backup copy{n}.db"))).await.expect("the binary runs");
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     }
-    service.mails(5).await;
+    service.logged(5, " sent: ").await;
     let again = run(words("backup copy2.db")).await.expect("the binary runs");
     assert_eq!(again.status.code(), Some(1));
     assert_eq!(text(&again.stderr), "edgar-watch: copy2.db exists already: name another file\n");
     let busy = run(words("restore copy2.db")).await.expect("the binary runs");
     assert_eq!(text(&busy.stderr), "edgar-watch: another edgar-watch works on this store: stop it first\n");
-    service.signal("-TERM");
-    let mut service = service;
-    assert_eq!(service.child.wait().await.expect("it ends").code(), Some(0));
+    assert_eq!(service.stop().await.0, Some(0));
 
     // A copy that is cut short is refused, and nothing is changed.
     let whole = std::fs::read(folder.join("copy3.db")).expect("a copy");
@@ -418,7 +444,7 @@ async fn a_copy_is_taken_while_the_daemon_writes_and_put_back() {
 #[tokio::test]
 async fn status_says_whether_it_works_and_what_to_do() {
     let plan = fast(DeskPlan::default());
-    let service = Service::start(plan, Archive::default(), &[]).await;
+    let mut service = Service::start(plan, Archive::default(), &[]).await;
     service.told("STATUS=last poll ").await;
     let folder = service.folder.path().to_owned();
     let status = |args: &'static [&'static str]| {
@@ -428,12 +454,14 @@ async fn status_says_whether_it_works_and_what_to_do() {
     let running = status(&["--config", "desk.toml", "status"]).await.expect("the binary runs");
     assert!(text(&running.stdout).starts_with("WORKING\n\nlast poll "), "{}", text(&running.stdout));
     service.signal("-KILL");
-    let mut service = service;
-    service.child.wait().await.expect("it ends");
-    let dead = status(&["--config", "desk.toml", "status", "--json"]).await.expect("the binary runs");
-    let dead: serde_json::Value = serde_json::from_str(text(&dead.stdout)).expect("JSON");
+    service.end().await;
+    // The interval of this desk is a tenth of a second: three of them are soon over.
+    let dead = until("it counts as stopped", || {
+        let output = edgar_watch(&folder, &["--config", "desk.toml", "status", "--json"]);
+        let told: serde_json::Value = serde_json::from_str(text(&output.stdout)).expect("JSON");
+        (told["verdict"] == serde_json::json!("stopped")).then_some(told)
+    })
+    .await;
     assert_eq!(dead["running"], serde_json::json!(false));
-    // The interval of this desk is a tenth of a second: three of them are over by now.
-    assert_eq!(dead["verdict"], serde_json::json!("stopped"), "{dead}");
     assert!(dead["to_do"][0].as_str().is_some_and(|words| words.starts_with("start it")), "{dead}");
 }

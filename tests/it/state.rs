@@ -69,6 +69,14 @@ async fn write_store_of_schema_1(path: &Path, filing: &TestFiling) {
     pool.close().await;
 }
 
+async fn newest_migration(path: &Path) -> i64 {
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", path.display())).await.expect("a database");
+    let (version,): (i64,) =
+        sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&pool).await.expect("a version");
+    pool.close().await;
+    version
+}
+
 #[tokio::test]
 async fn a_store_of_the_first_schema_keeps_its_rows_and_its_events_are_linked() {
     let told = TestFiling { cik: 9_991_500, ..TestFiling::determination(1, "2026-03-19T14:00:00Z") };
@@ -85,7 +93,15 @@ async fn a_store_of_the_first_schema_keeps_its_rows_and_its_events_are_linked() 
         "{error}"
     );
     as_it_is.close().await;
+    // Without a copy of what it was, nothing is brought up to date.
+    let copy = desk.folder.path().join("state.db.before-upgrade");
+    std::fs::create_dir(&copy).expect("something in its place");
+    let error = Store::open(&store_url(&path)).await.expect_err("no copy").to_string();
+    assert!(error.contains("no copy of the store could be made, which an upgrade begins with"), "{error}");
+    assert_eq!(newest_migration(&path).await, 1);
+    std::fs::remove_dir(&copy).expect("an empty folder");
     desk.restart().await;
+    assert_eq!((newest_migration(&copy).await, newest_migration(&path).await), (1, 6));
     let store = desk.watcher.store.clone();
     let notices = store.notices_of(&told.accession().to_string()).await.expect("notices");
     assert_eq!(

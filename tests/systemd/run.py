@@ -6,7 +6,7 @@ Where either cannot be had, it says so and exits with 0. Beside it run an EDGAR 
 wants a password.
 
 A line of a transcript is one of
-    # words          a comment
+    ## words         a comment
     $ command        run by root in the container; the lines up to the next of these are what it prints
     ? 1              how the command before ended, where that is not 0
     ~ command        run again and again until it ends with 0, for a minute at most
@@ -165,13 +165,13 @@ def steps(path, names):
         text = text.replace("{" + name + "}", value)
     step = None
     for number, line in enumerate(text.splitlines(), 1):
-        if line[:2] in ("# ", "$ ", "~ ", "@ ") or line == "#":
+        if line[:2] in ("##", "$ ", "~ ", "@ "):
             if step:
                 yield step
             step = None if line[0] == "#" else {"line": number, "sign": line[0], "words": line[2:], "expected": [], "code": 0}
         elif line.startswith("? "):
             step["code"] = int(line[2:])
-        elif line or step:
+        elif step:
             step["expected"].append(line)
     if step:
         yield step

@@ -130,6 +130,11 @@ impl FakeSmtp {
         self.shared.seen.borrow().clone()
     }
 
+    /// Waits until so many mails have arrived whole.
+    pub async fn until_seen(&self, n: usize) {
+        self.shared.seen.subscribe().wait_for(|seen| seen.len() >= n).await.expect("the relay runs");
+    }
+
     pub fn n_connections(&self) -> usize {
         *self.n_connections.lock().expect("no test panics while holding it")
     }
