@@ -288,7 +288,7 @@ impl Metrics {
             ),
             ("outbox_oldest_seconds", "How long the oldest mail has waited.", whole(self.oldest_mail_s)),
             (
-                "days_overdue",
+                "ledger_overdue",
                 "Days that should be reconciled with EDGAR's index and are not.",
                 whole(self.days_overdue),
             ),

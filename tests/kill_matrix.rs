@@ -45,9 +45,10 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 48] = [
+const WRITES: [&str; 49] = [
     "add a subscription",
     "add days",
+    "add to the counters",
     "begin an attempt",
     "begin digests",
     "begin to read a filing",

@@ -61,7 +61,7 @@ impl Service {
             let mut bytes = [0; 1000];
             while let Ok(n) = ear.recv(&mut bytes).await {
                 hear.send_modify(|heard: &mut Vec<String>| {
-                    heard.push(String::from_utf8_lossy(&bytes[..n]).into_owned())
+                    heard.push(String::from_utf8_lossy(&bytes[..n]).into_owned());
                 });
             }
         });
