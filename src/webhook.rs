@@ -102,9 +102,14 @@ impl WebhookSender {
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) if error.is_connect() => {
-                return Err(DeliveryError::Unreachable(format!("{name}: {}", error.without_url())));
+                return Err(DeliveryError::Unreachable(format!(
+                    "{name}: {:#}",
+                    anyhow::Error::from(error.without_url())
+                )));
             }
-            Err(error) => return Err(DeliveryError::NoAnswer(format!("{name}: {}", error.without_url()))),
+            Err(error) => {
+                return Err(DeliveryError::NoAnswer(format!("{name}: {:#}", anyhow::Error::from(error.without_url()))));
+            }
         };
         self.http = Some(http);
         let status = answer.status();

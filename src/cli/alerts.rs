@@ -8,12 +8,12 @@ use super::{Common, Failure, outbox, print, print_json, system_clock};
 use crate::alert::{Alert, Purpose, message_id};
 use crate::calendar::print_span;
 use crate::config::Settings;
-use crate::edgar::eastern::eastern_to_utc;
+use crate::edgar::eastern::{eastern_to_utc, print_eastern};
 use crate::linking::Link;
 use crate::mail::{Envelope, HandOver, Mailer};
 use crate::passes::{Recipient, relay_for, write_notice};
 use crate::render::{Style, subject};
-use crate::store::{AlertRow, NoticeRow, Sightings, Store, Withheld};
+use crate::store::{AlertRow, NoticeRow, Sightings, SilencedAddress, Store, Withheld};
 
 /// Arguments of `alerts`.
 #[derive(Debug, Args)]
@@ -130,6 +130,14 @@ async fn resend(settings: &Settings, store: &Store, id: &str, to: &str) -> Resul
     let address: lettre::Address =
         to.parse().map_err(|error| Failure::usage(format!("\"{to}\" is no mail address: {error}")))?;
     let to = address.to_string();
+    // Who is on the list of those who are not written to is written to by nobody until resumed.
+    let hashes = store.known_token_keys(system_clock().now()).await?.erased(&to.to_lowercase());
+    let is_he =
+        |silenced: &SilencedAddress| silenced.address == to.to_lowercase() || hashes.contains(&silenced.address);
+    if let Some(silenced) = store.silenced_addresses().await?.into_iter().find(is_he) {
+        let (silence, since) = (silenced.silence.as_str(), print_eastern(silenced.since));
+        return Err(Failure::failed(format!("{to} is not written to: {silence} since {since}")));
+    }
     let row = store.alert(id).await?.ok_or_else(|| Failure::failed(format!("there is no alert \"{id}\"")))?;
     let alert = parse(&row)?;
     let message_id = message_id(&alert.id, &to);

@@ -134,7 +134,8 @@ impl From<ConfigError> for Failure {
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
-            OpenError::Newer { .. } => Self::failed(error),
+            // No restart and no second try mends these.
+            OpenError::Newer { .. } | OpenError::Damaged { .. } => Self::config(error),
             OpenError::Unusable { .. } => Self::out_of_reach(error),
         }
     }
@@ -155,6 +156,7 @@ impl From<PassError> for Failure {
     fn from(error: PassError) -> Self {
         match error {
             PassError::Config(_) => Self::config(error),
+            PassError::Unknown(_) => Self::failed(error),
             PassError::Outage(_) | PassError::Store(_) => Self::out_of_reach(error),
         }
     }

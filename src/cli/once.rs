@@ -38,6 +38,7 @@ pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure>
     };
     let store = Store::open(&settings.store_url).await?;
     let watcher = Watcher::new(settings, store.clone(), Arc::new(store), system_clock())?;
+    watcher.check_keys().await?;
     let result = match watcher.take_up_after_upgrade().await {
         Ok(()) => watcher.cycle(args.since).await,
         Err(error) => Err(error.into()),

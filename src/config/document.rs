@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::raw::RawConfig;
 
@@ -63,13 +63,32 @@ impl<'t> Document<'t> {
                     break;
                 }
                 Err(error) => {
-                    document.faults.push(as_fault(&error));
-                    let Some(left_out) = error.span().and_then(|span| leave_out(rest.get_mut(), &span)) else { break };
-                    document.left_out.push(left_out);
+                    let Some(span) = error.span() else {
+                        document.faults.push(as_fault(&error));
+                        break;
+                    };
+                    if !document.lacks_what_was_left_out(&error, &span) {
+                        document.faults.push(as_fault(&error));
+                    }
+                    match leave_out(rest.get_mut(), &span) {
+                        Some(left_out) => document.left_out.push(left_out),
+                        None => break,
+                    }
                 }
             }
         }
         document
+    }
+
+    /// "missing field `signal`", where the signal is there and was left out for a fault of its own.
+    fn lacks_what_was_left_out(&self, error: &toml::de::Error, within: &Range<usize>) -> bool {
+        let field = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+        field.is_some_and(|field| {
+            self.left_out.iter().any(|left_out| {
+                left_out.start >= within.start
+                    && self.text.get(left_out.clone()).is_some_and(|text| text.starts_with(field))
+            })
+        })
     }
 
     /// Whether a fault of the checked values follows from one that was found before: its key was left out.
@@ -83,7 +102,7 @@ impl<'t> Document<'t> {
     /// Where the key stands that a fault begins with, or else the table that it is missing in.
     pub(super) fn place_of(&self, fault: &str) -> Option<usize> {
         if let Some(name) = fault.strip_prefix("pattern ").and_then(|rest| rest.split(' ').next()) {
-            return self.pattern_named(name);
+            return self.pattern_named(name.trim_end_matches(':'));
         }
         self.find(key_of(fault)).map(|(span, _)| span.start)
     }
@@ -149,10 +168,13 @@ fn leave_out(table: &mut DeTable<'_>, at: &Range<usize>) -> Option<Range<usize>>
     for (_, value) in table.iter_mut() {
         let within = match value.get_mut() {
             DeValue::Table(inner) => leave_out(inner, at),
-            DeValue::Array(items) => items.iter_mut().find_map(|item| match item.get_mut() {
-                DeValue::Table(inner) => leave_out(inner, at),
-                _ => None,
-            }),
+            DeValue::Array(items) => {
+                let within = items.iter_mut().find_map(|item| match item.get_mut() {
+                    DeValue::Table(inner) => leave_out(inner, at),
+                    _ => None,
+                });
+                within.or_else(|| leave_out_item(items, at))
+            }
             _ => None,
         };
         if within.is_some() {
@@ -166,6 +188,20 @@ fn leave_out(table: &mut DeTable<'_>, at: &Range<usize>) -> Option<Range<usize>>
         is_it.then(|| (key.get_ref().to_string(), key.span().start..value.span().end.max(key.span().end)))
     })?;
     table.remove(key.as_str()).map(|_| span)
+}
+
+/// Takes a table that lacks something out of an array of tables; the others are read on.
+fn leave_out_item(items: &mut DeArray<'_>, at: &Range<usize>) -> Option<Range<usize>> {
+    let is_it = |item: &Spanned<DeValue<'_>>| matches!(item.get_ref(), DeValue::Table(_)) && item.span() == *at;
+    let place = items.iter().position(is_it)?;
+    let mut rest = DeArray::new();
+    for (_, item) in
+        std::mem::replace(items, DeArray::new()).into_iter().enumerate().filter(|(index, _)| *index != place)
+    {
+        rest.push(item);
+    }
+    *items = rest;
+    Some(at.clone())
 }
 
 /// serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, with the nearest key.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::Settings;
 use crate::edgar::forms::feed_prefixes;
-use crate::subscription::{IssuerKey, Terms};
 
 /// What is doubtful in a configuration that was read from `file`, a line each.
 pub fn doubts(settings: &Settings, file: &Path) -> Vec<String> {
@@ -15,8 +14,10 @@ pub fn doubts(settings: &Settings, file: &Path) -> Vec<String> {
     let subscribed = subscribed.map(|(index, own)| (format!("subscription[{index}]"), own.id.as_str(), &own.terms));
     let hooked = settings.webhooks.iter().enumerate();
     let hooked = hooked.map(|(index, own)| (format!("webhook[{index}]"), own.name.as_str(), &own.terms));
-    for (key, name, terms) in subscribed.chain(hooked) {
-        doubts.extend(why_never(settings, terms).map(|why| format!("{key}: {name} can never match: {why}")));
+    for (key, name, _) in subscribed.chain(hooked).filter(|(_, _, terms)| !terms.filter.can_match()) {
+        doubts.push(format!(
+            "{key}: {name} can never match: no news is of these kinds, bases, exchanges and confidence at once"
+        ));
     }
     for (key, secret) in &settings.secrets {
         let path = if secret.as_os_str().is_empty() { file } else { secret };
@@ -41,14 +42,6 @@ fn budget(settings: &Settings) -> Option<String> {
              edgar.max_requests_per_second gives {given}: polls will come late, and filings later"
         )
     })
-}
-
-fn why_never(settings: &Settings, terms: &Terms) -> Option<&'static str> {
-    let is_nobody = |key: &IssuerKey| settings.ungrouped(key).is_empty();
-    if terms.issuers.iter().all(is_nobody) {
-        return Some("its groups are empty");
-    }
-    (!terms.filter.can_match()).then_some("no news is of these kinds, bases, exchanges and confidence at once")
 }
 
 /// A file that is not there is a fault of its own.

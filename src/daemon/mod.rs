@@ -19,7 +19,7 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::mail;
 use crate::passes::{PassError, Watcher};
-use crate::store::{Store, StoreLock, try_lock};
+use crate::store::{OpenError, Store, StoreLock, try_lock};
 use crate::web::{self, listen};
 use loops::{Wake, deliver_loop, poll_loop, read_loop};
 
@@ -53,7 +53,11 @@ pub async fn run(
     let mut stop = std::pin::pin!(stop);
     check_sendmail(&settings)?;
     let Some(_lock) = wait_for_lock(&settings, &clock, stop.as_mut()).await? else { return Ok(()) };
-    let store = Store::open(&settings.store_url).await.map_err(anyhow::Error::from)?;
+    let store = Store::open(&settings.store_url).await.map_err(|error| match error {
+        OpenError::Unusable { .. } => PassError::Store(error.into()),
+        // No restart mends these.
+        OpenError::Newer { .. } | OpenError::Damaged { .. } => PassError::Config(error.to_string()),
+    })?;
     let mut listeners = Listeners::default();
     listeners.follow(&settings).await.map_err(PassError::Outage)?;
     let mut turn = Turn::begin(settings, &store, &clock, &listeners, since).await?;
@@ -140,13 +144,14 @@ struct Listeners {
 impl Listeners {
     /// Listens where a configuration wants it. Where one cannot be had, all stays as it was.
     async fn follow(&mut self, settings: &Settings) -> Result<(), String> {
-        let pages = Self::one(&self.pages, settings.http.as_ref().map(|http| http.listen), true).await?;
-        let admin = Self::one(&self.admin, settings.admin_listen, false).await?;
+        let pages = Self::one("http.listen", &self.pages, settings.http.as_ref().map(|http| http.listen), true).await?;
+        let admin = Self::one("http.admin_listen", &self.admin, settings.admin_listen, false).await?;
         (self.pages, self.admin) = (pages, admin);
         Ok(())
     }
 
     async fn one(
+        key: &'static str,
         open: &Option<(SocketAddr, Arc<TcpListener>)>,
         wanted: Option<SocketAddr>,
         may_be_handed: bool,
@@ -155,7 +160,7 @@ impl Listeners {
         if let Some((_, listener)) = open.as_ref().filter(|(known, _)| *known == address) {
             return Ok(Some((address, listener.clone())));
         }
-        let listener = listen(address, may_be_handed).await.map_err(|error| error.to_string())?;
+        let listener = listen(key, address, may_be_handed).await.map_err(|error| error.to_string())?;
         Ok(Some((address, Arc::new(listener))))
     }
 }
@@ -179,6 +184,7 @@ impl Turn {
         since: Option<NaiveDate>,
     ) -> Result<Self, PassError> {
         let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store.clone()), clock.clone())?);
+        watcher.check_keys().await?;
         watcher.take_up_after_upgrade().await?;
         let wake = Arc::new(Wake::default());
         let (stopping, stopped) = watch::channel(false);

@@ -70,8 +70,8 @@ impl SmtpTransport {
         let credentials = match &settings.login {
             None => None,
             Some((username, file)) => {
-                let password = std::fs::read_to_string(file)
-                    .with_context(|| format!("mail.smtp.password_file {}", file.display()))?;
+                let password =
+                    std::fs::read_to_string(file).with_context(|| format!("password_file {}", file.display()))?;
                 Some(Credentials::new(username.clone(), password.trim_end_matches(['\r', '\n']).to_owned()))
             }
         };
@@ -271,9 +271,8 @@ fn parse_address(text: &str) -> Result<Address, DeliveryError> {
 fn tls_parameters(settings: &SmtpSettings) -> anyhow::Result<TlsParameters> {
     let mut builder = TlsParameters::builder(settings.host.clone());
     if let Some(file) = &settings.ca_file {
-        let pem = std::fs::read(file).with_context(|| format!("mail.smtp.ca_file {}", file.display()))?;
-        let certificate =
-            Certificate::from_pem(&pem).with_context(|| format!("mail.smtp.ca_file {}", file.display()))?;
+        let pem = std::fs::read(file).with_context(|| format!("ca_file {}", file.display()))?;
+        let certificate = Certificate::from_pem(&pem).with_context(|| format!("ca_file {}", file.display()))?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
     }
     builder.build().with_context(|| format!("TLS for {}", settings.host))

@@ -34,7 +34,7 @@ use crate::links::Links;
 use crate::mail::HandOver;
 use crate::metrics::Tally;
 use crate::progress::Progress;
-use crate::store::{Queue, Store};
+use crate::store::{Queue, Store, StoreError};
 use crate::tokens::Keys;
 use crate::web::{Site, Wishes};
 use subscriptions::SubscriptionBook;
@@ -105,6 +105,9 @@ pub enum PassError {
     /// EDGAR or the relay was out of reach.
     #[error("{0}")]
     Outage(String),
+    /// What was asked for is not there.
+    #[error("{0}")]
+    Unknown(String),
     /// The store failed.
     #[error("{0:#}")]
     Store(#[from] anyhow::Error),
@@ -176,6 +179,16 @@ impl Watcher {
     #[must_use]
     pub fn recording_only(self) -> Self {
         Self { queue: Queue::Past, ..self }
+    }
+
+    /// Refuses keys that no link in a mail was signed with so far.
+    ///
+    /// # Errors
+    /// [`PassError::Config`], naming what to bring back.
+    pub async fn check_keys(&self) -> Result<(), PassError> {
+        let checked = self.store.check_token_keys(&self.keys, self.clock.now()).await;
+        checked
+            .map_err(|error| if error.is::<StoreError>() { error.into() } else { PassError::Config(error.to_string()) })
     }
 
     /// Asks passes under way to finish the step in hand and begin no other.

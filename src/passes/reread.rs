@@ -31,7 +31,7 @@ impl Watcher {
     /// [`PassError`] when the store fails; names a filing that was never read.
     pub async fn reread(&self, accession: AccessionNumber) -> Result<Option<Reread>, PassError> {
         let Some(queued) = self.store.filing(accession).await? else {
-            return Err(anyhow::anyhow!("filing {accession} is not in the store").into());
+            return Err(PassError::Unknown(format!("filing {accession} is not in the store")));
         };
         let documents = self.store.documents(accession).await?;
         let before = self.store.events(accession).await?;

@@ -205,7 +205,7 @@ fn headline(event: &ListingEvent, link: Option<&Link>) -> String {
 }
 
 /// What other filings told of an event's letter.
-fn told_elsewhere(link: &Link, style: Style) -> Vec<Line> {
+pub(super) fn told_elsewhere(link: &Link, style: Style) -> Vec<Line> {
     let mut lines = match &link.relation {
         Relation::First => Vec::new(),
         Relation::Repeat => vec![Line::Plain(format!("First reported in {}.", filing_name(link.letter, style)))],

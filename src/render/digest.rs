@@ -1,11 +1,12 @@
 //! What a digest says: the notices of a day or a week, by issuer, the most severe first, and what falls due next.
 
-use super::body::{Body, Line, Section, Setting, why};
+use super::body::{Body, Line, Section, Setting, told_elsewhere, why};
 use super::words::{deadline_name, event_title, short_grounds};
 use super::{Style, subject};
 use crate::agenda::DueDate;
 use crate::alert::{Alert, Purpose};
-use crate::classify::{EventKind, ListingEvent};
+use crate::classify::{DeadlineSource, EventKind, ListingEvent};
+use crate::linking::Link;
 
 /// A digest's subject in lists, before it is written.
 pub const DIGEST_SUBJECT: &str = "digest";
@@ -29,13 +30,22 @@ pub struct Digest {
 }
 
 impl DigestEntry {
-    fn events(&self) -> Vec<&ListingEvent> {
-        let asked = self.ordinals.iter().filter_map(|ordinal| self.alert.events.get(*ordinal));
-        if self.ordinals.is_empty() { self.alert.news().collect() } else { asked.collect() }
+    /// With what other filings told of each.
+    fn linked_events(&self) -> Vec<(&ListingEvent, Option<&Link>)> {
+        if self.ordinals.is_empty() {
+            return self.alert.linked_news().collect();
+        }
+        let link_of = |ordinal: usize| self.alert.links.iter().find(|link| link.event.ordinal == ordinal);
+        let asked = self.ordinals.iter();
+        asked.filter_map(|ordinal| Some((self.alert.events.get(*ordinal)?, link_of(*ordinal)))).collect()
+    }
+
+    fn events(&self) -> impl Iterator<Item = &ListingEvent> {
+        self.linked_events().into_iter().map(|(event, _)| event)
     }
 
     fn severity(&self) -> u8 {
-        self.events().into_iter().map(|event| severity(event.kind)).max().unwrap_or(0)
+        self.events().map(|event| severity(event.kind)).max().unwrap_or(0)
     }
 
     fn issuer(&self) -> String {
@@ -110,18 +120,22 @@ pub fn describe_digest(digest: &Digest, setting: &Setting<'_>) -> Body {
 fn entry_lines(entry: &DigestEntry, style: Style) -> Vec<Line> {
     let alert = &entry.alert;
     let mut lines = Vec::new();
-    let events = entry.events();
+    let events = entry.linked_events();
     if events.is_empty() && alert.purpose == Purpose::NotReadable {
         lines.push(Line::Plain(subject(alert, style)));
     }
-    for event in events {
+    for (event, link) in events {
         let grounds = short_grounds(event).map(|grounds| format!(": {grounds}")).unwrap_or_default();
         let letter = event.letter_date.map(|date| format!(", letter of {}", style.date(date))).unwrap_or_default();
         let check = if event.confidence < alert.check_below { " (check this)" } else { "" };
         lines.push(Line::Plain(format!("{}{grounds}{letter}{check}", event_title(event))));
+        lines.extend(link.map(|link| told_elsewhere(link, style)).unwrap_or_default());
         for deadline in &event.deadlines {
             let what = deadline.about.as_deref().unwrap_or_else(|| deadline_name(deadline.what));
-            lines.push(Line::Fact(style.date(deadline.date), what.to_owned()));
+            let latest =
+                deadline.date_latest.map(|date| format!(", or until {}", style.date(date))).unwrap_or_default();
+            let source = if deadline.source == DeadlineSource::Derived { " (derived)" } else { "" };
+            lines.push(Line::Fact(style.date(deadline.date), format!("{what}{latest}{source}")));
         }
     }
     let filed = format!("{} filed {}", alert.form, style.date(alert.filing_date));

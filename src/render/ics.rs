@@ -49,12 +49,17 @@ fn entry(alert: &Alert, deadline: &Deadline, uid: &str, sequence: u32, written_a
         (DeadlineSource::Derived, Some(rule)) => format!("Derived from rule {rule}; not stated in the filing."),
         (DeadlineSource::Derived, None) => "Derived from the rules; not stated in the filing.".to_owned(),
     };
-    let description = format!("{name}, {} of {}\n{source}\n{}", alert.form, alert.filing_date, alert.index_url);
+    let latest = deadline.date_latest.filter(|latest| *latest != deadline.date);
+    let latest = latest.map(|latest| format!(" At the latest {latest}: practice varies.")).unwrap_or_default();
+    let (form, filed, link) = (&alert.form, alert.filing_date, &alert.index_url);
+    let description = format!("{name}, {form} of {filed}\n{source}{latest}\n{link}");
     Event::new()
         .uid(uid)
         .sequence(sequence)
         .timestamp(written_at)
-        .all_day(deadline.date)
+        .starts(deadline.date)
+        // The end of an event is the first day after it (RFC 5545, 3.6.1).
+        .ends(deadline.date.succ_opt().unwrap_or(deadline.date))
         .summary(&summary)
         .description(&description)
         .url(alert.index_url.as_str())

@@ -80,7 +80,15 @@ pub enum OpenError {
         /// The newest schema known here.
         known: i64,
     },
-    /// Anything else: missing rights, a full disk, a file that is no database.
+    /// It is damaged, or no database.
+    #[error("store {}: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How, and what to do.
+        reason: String,
+    },
+    /// Anything else: missing rights, a full disk.
     #[error("store {}: {reason}", path.display())]
     Unusable {
         /// The file.
@@ -88,6 +96,16 @@ pub enum OpenError {
         /// Why, and what to do where that is known.
         reason: String,
     },
+}
+
+/// What is said of a file that no other try will open.
+const DAMAGED: &str = ": the file is damaged, restore it from a backup";
+
+impl OpenError {
+    fn of(path: &Path, reason: String) -> Self {
+        let path = path.to_owned();
+        if reason.ends_with(DAMAGED) { Self::Damaged { path, reason } } else { Self::Unusable { path, reason } }
+    }
 }
 
 impl Store {
@@ -109,7 +127,7 @@ impl Store {
 
     async fn open_with(url: &Url, create: bool) -> Result<Self, OpenError> {
         let path = store_path(url);
-        let unusable = |reason: String| OpenError::Unusable { path: path.clone(), reason };
+        let unusable = |reason: String| OpenError::of(&path, reason);
         if create {
             prepare_folder(&path).map_err(|error| unusable(format!("{error:#}")))?;
         } else if !path.exists() {
@@ -182,7 +200,7 @@ impl Store {
 
     /// The schema found; `None` in a new store.
     async fn refuse_newer(&self) -> Result<Option<i64>, OpenError> {
-        let unusable = |reason: String| OpenError::Unusable { path: self.path.clone(), reason };
+        let unusable = |reason: String| OpenError::of(&self.path, reason);
         let mut connection = self.pool.acquire().await.map_err(|error| unusable(explain(&error)))?;
         let found = schema_of(&mut connection).await.map_err(|error| unusable(error.to_string()))?;
         let known = newest_schema();
@@ -349,7 +367,7 @@ fn explain(error: &sqlx::Error) -> String {
     } else if words.contains("is locked") {
         ": another program holds it"
     } else if words.contains("malformed") || words.contains("not a database") {
-        ": the file is damaged, restore it from a backup"
+        DAMAGED
     } else if words.contains("no such table") || words.contains("no such column") {
         ": an earlier version wrote it, `edgar-watch run` or `once` brings it up to date"
     } else {

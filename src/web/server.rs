@@ -34,18 +34,19 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The listener could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("http.listen {address}: {error}")]
+#[error("{key} {address}: {error}")]
 pub struct ListenError {
+    key: &'static str,
     address: SocketAddr,
     error: std::io::Error,
 }
 
-/// The socket that systemd hands over (sd_listen_fds(3)) where it may be that one, or one of our own.
+/// The socket that a key of the configuration asks for: the one that systemd hands over (sd_listen_fds(3)) where it may be that one, or one of our own.
 ///
 /// # Errors
 /// [`ListenError`], when the port is taken or may not be used.
-pub async fn listen(address: SocketAddr, may_be_handed: bool) -> Result<TcpListener, ListenError> {
-    let failed = |error| ListenError { address, error };
+pub async fn listen(key: &'static str, address: SocketAddr, may_be_handed: bool) -> Result<TcpListener, ListenError> {
+    let failed = |error| ListenError { key, address, error };
     let handed = if may_be_handed { ListenFd::from_env().take_tcp_listener(0).map_err(failed)? } else { None };
     match handed {
         Some(socket) => {

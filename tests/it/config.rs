@@ -462,3 +462,20 @@ fn a_port_alone_is_one_of_this_machine() {
         "config.toml: http.admin_listen: expected an address or a port such as \"127.0.0.1:9464\", found \"yes\"",
     );
 }
+
+#[test]
+fn each_pattern_with_a_fault_is_named_and_none_hides_another() {
+    let good = "signal = \"notice\"\nregex = \"missive\"\nmatches = [\"a missive\"]\nnear_misses = [\"a letter\"]\n";
+    let text = format!(
+        "{GOOD}[[pattern]]\nname = \"one\"\n{}[[pattern]]\nname = \"two\"\n{}[[pattern]]\nname = \"three\"\n{}",
+        good.replace("\"notice\"", "\"notise\""),
+        good.replace("matches = [\"a missive\"]\n", ""),
+        good.replace("\"missive\"", "\"miss(ive\""),
+    );
+    let error = parse(&text, "config.toml", Path::new("/")).expect_err("three faults");
+    let told: Vec<String> = error.faults().iter().map(|fault| fault.chars().take(50).collect()).collect();
+    assert_eq!(told.len(), 3, "{error}");
+    assert!(told[0].starts_with("config.toml:10:10: unknown variant `notise`"), "{error}");
+    assert!(told[1].starts_with("config.toml:14:1: missing field `matches`"), "{error}");
+    assert!(told[2].starts_with("config.toml:19:1: pattern three: "), "{error}");
+}
