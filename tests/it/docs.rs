@@ -36,14 +36,14 @@ fn blocks(file: &Path) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut is_open = false;
     for (number, line) in text.lines().enumerate() {
-        match line.strip_prefix("```") {
+        match line.trim_start().strip_prefix("```") {
             Some(mark) if !is_open => {
                 let place = format!("{name}:{}", number + 1);
                 blocks.push(Block { place, mark: mark.to_owned(), text: String::new() });
                 is_open = true;
             }
             Some(_) => is_open = false,
-            None if is_open => blocks.last_mut().expect("an open block").text.extend([line, "\n"]),
+            None if is_open => blocks.last_mut().expect("an open block").text.extend([line.trim_start(), "\n"]),
             None => {}
         }
     }
