@@ -343,7 +343,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         checker.secrets.push(("poll.heartbeat_url".to_owned(), PathBuf::new()));
     }
     let store_url = check_store(&mut checker, raw.store.url.as_deref());
-    let mail = check_mail(&mut checker, &raw.mail);
+    let mail = check_mail(&mut checker, &raw.mail, store_url.as_ref());
     let public_url = raw.http.public_url.as_deref().and_then(|url| check_public_url(&mut checker, url));
     let http = check_http(&mut checker, &raw.http);
     let admin_listen = raw.http.admin_listen.as_deref().and_then(|text| check_admin_listen(&mut checker, text));
@@ -523,7 +523,7 @@ fn check_reading(checker: &mut Checker, raw: &RawConfig) -> ReadingSettings {
     ReadingSettings { check_below, patterns: patterns.into() }
 }
 
-fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
+fn check_mail(checker: &mut Checker, raw: &RawMail, store_url: Option<&Url>) -> Option<MailSettings> {
     let from = checker.mailbox("mail.from", raw.from.as_deref(), "EDGAR Watch <edgar-watch@example.com>");
     let owner = checker.mailbox("mail.owner", raw.owner.as_deref(), "ops@example.com");
     let give_up_after =
@@ -532,7 +532,11 @@ fn check_mail(checker: &mut Checker, raw: &RawMail) -> Option<MailSettings> {
         "smtp" => check_smtp(checker, "mail.smtp", "smtp-password", &raw.smtp).map(Transport::Smtp),
         "sendmail" => Some(Transport::Sendmail),
         "folder" => {
-            let path = checker.path(raw.folder.as_deref().unwrap_or("mail"));
+            // Beside the store, where a service in its sandbox may write.
+            let store = || Url::parse(&format!("file://{}", store_url?.path())).ok()?.to_file_path().ok();
+            let beside_store = || store().map(|store| store.with_file_name("mail"));
+            let path = raw.folder.as_deref().map(|folder| checker.path(folder)).or_else(beside_store);
+            let path = path.unwrap_or_else(|| checker.path("mail"));
             Some(Transport::Folder(FolderSettings { path }))
         }
         other => {

@@ -479,3 +479,17 @@ fn each_pattern_with_a_fault_is_named_and_none_hides_another() {
     assert!(told[1].starts_with("config.toml:14:1: missing field `matches`"), "{error}");
     assert!(told[2].starts_with("config.toml:19:1: pattern three: "), "{error}");
 }
+
+#[test]
+fn mail_in_a_folder_lies_beside_the_store_unless_the_folder_is_named() {
+    use edgar_watch::config::Transport;
+    let folder = |keys: &str| {
+        let text = format!("{GOOD}transport = \"folder\"\n{keys}[store]\nurl = \"sqlite:///var/lib/desk/state.db\"\n");
+        match parse(&text, "config.toml", Path::new("/etc/desk")).expect("a configuration").mail.transport {
+            Transport::Folder(folder) => folder.path,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(folder(""), Path::new("/var/lib/desk/mail"));
+    assert_eq!(folder("folder = \"box\"\n"), Path::new("/etc/desk/box"));
+}
