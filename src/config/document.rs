@@ -93,7 +93,8 @@ impl<'t> Document<'t> {
 
     /// Whether a fault of the checked values follows from one that was found before: its key was left out.
     pub(super) fn is_known(&self, fault: &str) -> bool {
-        let at = self.find(key_of(fault));
+        // A pattern is told by its name; what was left out of it is told as that.
+        let at = self.find(key_of(fault)).filter(|_| !fault.starts_with("pattern "));
         at.is_some_and(|(span, is_there)| {
             is_there && self.left_out.iter().any(|left_out| left_out.contains(&span.start))
         })
@@ -204,14 +205,19 @@ fn leave_out_item(items: &mut DeArray<'_>, at: &Range<usize>) -> Option<Range<us
     Some(at.clone())
 }
 
-/// serde's "unknown field `a`, expected one of `b`, `c`" in this program's words, with the nearest key.
+/// serde's "unknown field `a`, expected one of `b`, `c`", and the same of variants, in this program's words with the nearest.
 fn explain(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    match (message.starts_with("unknown field"), quoted.split_first()) {
-        (true, Some((unknown, known))) => match crate::suggest::nearest(unknown, known.iter().copied()) {
-            Some(near) => format!("unknown key \"{unknown}\", did you mean \"{near}\"?"),
-            None => format!("unknown key \"{unknown}\", expected one of {}", known.join(", ")),
-        },
-        _ => message.to_owned(),
+    let what = if message.starts_with("unknown field") {
+        "key"
+    } else if message.starts_with("unknown variant") {
+        "word"
+    } else {
+        return message.to_owned();
+    };
+    let Some((unknown, known)) = quoted.split_first() else { return message.to_owned() };
+    match crate::suggest::nearest(unknown, known.iter().copied()) {
+        Some(near) => format!("unknown {what} \"{unknown}\", did you mean \"{near}\"?"),
+        None => format!("unknown {what} \"{unknown}\", expected one of {}", known.join(", ")),
     }
 }

@@ -133,7 +133,7 @@ async fn a_file_that_is_no_database_is_named() {
         error.to_string(),
         format!("store {}: file is not a database: the file is damaged, restore it from a backup", path.display())
     );
-    assert!(matches!(error, OpenError::Unusable { .. }));
+    assert!(matches!(error, OpenError::Damaged { .. }));
 }
 
 /// A desk on disk whose folder is prepared by `prepare`, and `once` run in it as nobody when this test is root.
