@@ -473,7 +473,7 @@ fn each_pattern_with_a_fault_is_named_and_none_hides_another() {
         good.replace("\"missive\"", "\"miss(ive\""),
     );
     let error = parse(&text, "config.toml", Path::new("/")).expect_err("three faults");
-    let told: Vec<String> = error.faults().iter().map(|fault| fault.chars().take(50).collect()).collect();
+    let told: Vec<String> = error.faults().iter().map(|fault| fault.chars().take(60).collect()).collect();
     assert_eq!(told.len(), 3, "{error}");
     assert!(told[0].starts_with("config.toml:10:10: unknown word \"notise\", did you mean"), "{error}");
     assert!(told[1].starts_with("config.toml:14:1: missing field `matches`"), "{error}");
