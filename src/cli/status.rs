@@ -158,7 +158,9 @@ fn to_do(status: &Value, verdict: Verdict) -> Vec<String> {
     let n_of = |key: &str| status[key].as_array().map_or(0, Vec::len);
     match verdict {
         Verdict::Stopped => to_do.push(
-            "start it (`systemctl start edgar-watch`), or see why it ended (`journalctl -u edgar-watch`)".to_owned(),
+            "start it (`systemctl start edgar-watch`), or see why it ended (`journalctl -u edgar-watch`); from cron or a \
+             timer, see why that does not run"
+                .to_owned(),
         ),
         Verdict::Late => to_do.push("see what it waits for: `journalctl -u edgar-watch`".to_owned()),
         Verdict::New if status["running"] != json!(true) => {

@@ -17,6 +17,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::SharedClock;
 use crate::config::Settings;
+use crate::logging;
 use crate::mail;
 use crate::passes::{PassError, Watcher};
 use crate::store::{OpenError, Store, StoreLock, try_lock};
@@ -60,7 +61,8 @@ pub async fn run(
     })?;
     let mut listeners = Listeners::default();
     listeners.follow(&settings).await.map_err(PassError::Outage)?;
-    let mut turn = Turn::begin(settings, &store, &clock, &listeners, since).await?;
+    let watcher = open_watcher(settings, &store, &clock).await?;
+    let mut turn = Turn::begin(watcher, &listeners, since).await?;
     tracing::info!("watching, store {}", store.path().display());
     // Outside a reload, once; after each, again.
     systemd::ready();
@@ -75,10 +77,10 @@ pub async fn run(
             break ended;
         }
         systemd::reloading();
-        match take_up(&reloads, &turn.watcher.settings, &mut listeners).await {
-            Ok(settings) => {
+        match take_up(&reloads, &turn.watcher, &mut listeners).await {
+            Ok(watcher) => {
                 turn.end().await;
-                turn = Turn::begin(settings, &store, &clock, &listeners, None).await?;
+                turn = Turn::begin(watcher, &listeners, None).await?;
                 tracing::info!("the new configuration is in force");
             }
             Err(faults) => {
@@ -126,12 +128,21 @@ fn check_sendmail(settings: &Settings) -> Result<(), PassError> {
     mail::check_sandbox(&settings.mail).map_err(|reason| PassError::Config(format!("mail.transport: {reason}")))
 }
 
-/// The configuration as it stands now, where all of it can be had.
-async fn take_up(reloads: &Reloads, now: &Settings, listeners: &mut Listeners) -> Result<Arc<Settings>, Vec<String>> {
-    let settings = reloads.read(now)?;
-    check_sendmail(&settings).map_err(|error| vec![error.to_string()])?;
-    listeners.follow(&settings).await.map_err(|error| vec![error])?;
-    Ok(settings)
+async fn open_watcher(settings: Arc<Settings>, store: &Store, clock: &SharedClock) -> Result<Arc<Watcher>, PassError> {
+    let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store.clone()), clock.clone())?);
+    watcher.check_keys().await?;
+    Ok(watcher)
+}
+
+/// A watcher by the configuration as it stands now, where all that it takes can be had; the one at work is left alone.
+async fn take_up(reloads: &Reloads, at_work: &Watcher, listeners: &mut Listeners) -> Result<Arc<Watcher>, Vec<String>> {
+    let told = |error: PassError| vec![error.to_string()];
+    let settings = reloads.read(&at_work.settings)?;
+    check_sendmail(&settings).map_err(told)?;
+    let watcher = open_watcher(settings, &at_work.store, &at_work.clock).await.map_err(told)?;
+    listeners.follow(&watcher.settings).await.map_err(|error| vec![error])?;
+    logging::set_level(watcher.settings.log_level);
+    Ok(watcher)
 }
 
 /// The sockets that are listened on. They outlive a configuration, so that nobody is turned away meanwhile.
@@ -176,15 +187,7 @@ struct Turn {
 }
 
 impl Turn {
-    async fn begin(
-        settings: Arc<Settings>,
-        store: &Store,
-        clock: &SharedClock,
-        listeners: &Listeners,
-        since: Option<NaiveDate>,
-    ) -> Result<Self, PassError> {
-        let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store.clone()), clock.clone())?);
-        watcher.check_keys().await?;
+    async fn begin(watcher: Arc<Watcher>, listeners: &Listeners, since: Option<NaiveDate>) -> Result<Self, PassError> {
         watcher.take_up_after_upgrade().await?;
         let wake = Arc::new(Wake::default());
         let (stopping, stopped) = watch::channel(false);

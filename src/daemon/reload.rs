@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::{self, Settings};
-use crate::logging;
 
 /// Where the configuration is, and the signal that asks for it to be read again.
 #[derive(Debug)]
@@ -39,7 +38,6 @@ impl Reloads {
             let path = self.path.display();
             return Err(vec![format!("{path}: store.url cannot change while the daemon runs: restart it")]);
         }
-        logging::set_level(settings.log_level);
         Ok(Arc::new(settings))
     }
 }
