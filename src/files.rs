@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Writes a file under a passing name beside its own, and gives it its name once it is on the disk: whoever reads it sees
@@ -23,6 +23,8 @@ pub fn write_whole_with(path: &Path, bytes: &[u8], mode: u32, before_naming: imp
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let passing = folder.join(format!(".{name}.tmp"));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&passing)?;
+    // Whatever the umask is.
+    file.set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     before_naming();

@@ -121,13 +121,6 @@ impl Tally {
     pub fn put_back(&self, counts: BTreeMap<String, i64>) {
         counts.into_iter().for_each(|(name, n)| self.put(name, n));
     }
-
-    /// Adds what waits to what was written.
-    pub fn add_to(&self, counts: &mut HashMap<String, i64>) {
-        for (name, n) in self.pending.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            *counts.entry(name.clone()).or_default() += n;
-        }
-    }
 }
 
 /// All that is told.
@@ -191,10 +184,10 @@ impl Metrics {
         families.extend(Count::ALL.into_iter().filter_map(|count| self.count(count)));
         families.push(self.lags());
         families.push(family(
-            "feed_missed_filings_total",
-            "Watched filings that only EDGAR's daily index showed.",
-            MetricType::COUNTER,
-            vec![counter(&[], self.filings_missed)],
+            "feed_missed_filings",
+            "Watched filings that only EDGAR\'s daily index has shown so far.",
+            MetricType::GAUGE,
+            vec![gauge(&[], whole(self.filings_missed))],
         ));
         for (name, help, value) in self.gauges() {
             families.push(family(name, help, MetricType::GAUGE, vec![gauge(&[], value)]));
@@ -367,8 +360,8 @@ mod tests {
         for ms in [-5, 90, 100, 2_000, 100_000_000] {
             tally.observe(Stage::Seen, TimeDelta::milliseconds(ms));
         }
-        let mut metrics = Metrics::default();
-        tally.add_to(&mut metrics.counts);
+        let counts = tally.take(DateTime::UNIX_EPOCH).into_iter().collect();
+        let metrics = Metrics { counts, ..Metrics::default() };
         let text = metrics.encode().expect("metrics");
         for line in [
             "edgar_watch_lag_seconds_bucket{stage=\"seen\",le=\"0.1\"} 3",

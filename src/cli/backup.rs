@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tracing::Level;
 
-use super::{Common, Failure, print};
+use super::{Common, Failure, print, system_clock};
 use crate::store::{restore, try_lock};
 
 /// Arguments of `backup` and of `restore`.
@@ -32,7 +32,7 @@ pub(super) async fn put_back(common: &Common, args: &BackupArgs) -> Result<(), F
     let Some(_lock) = lock else {
         return Err(Failure::failed("another edgar-watch works on this store: stop it first"));
     };
-    let replaced = restore(&settings.store_url, &args.file).await?;
+    let replaced = restore(&settings.store_url, &args.file, system_clock().now()).await?;
     let path = settings.store_url.path();
     let before = replaced.map_or_else(String::new, |replaced| format!("; what was there is {}", replaced.display()));
     print(&format!("{path}: restored from {}{before}\n", args.file.display()))

@@ -130,7 +130,7 @@ async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let own = match foreign_owner(&settings.store_url) {
         Some(_) => None,
-        None => Store::open(&settings.store_url).await.ok(),
+        None => Store::open_existing(&settings.store_url).await.ok(),
     };
     let store = match own {
         Some(store) => store,

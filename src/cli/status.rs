@@ -79,8 +79,9 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
             json!({"address": address, "as": silence.as_str(), "since": since, "why": why})
         })
         .collect();
-    let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > overdue_after(settings));
     let is_running = is_locked(&settings.store_url);
+    let patience = if is_running == Some(true) { overdue_after(settings) } else { overdue_after(settings).max(CRON) };
+    let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > patience);
     let mut status = json!({
         "schema": 1,
         "now": now,
@@ -119,6 +120,8 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Working,
+    /// It polls, and something else is wrong.
+    Troubled,
     /// It polls, and EDGAR does not answer as it should.
     Failing,
     /// A process is there and does not poll.
@@ -133,6 +136,7 @@ impl Verdict {
     fn as_str(self) -> &'static str {
         match self {
             Self::Working => "working",
+            Self::Troubled => "troubled",
             Self::Failing => "failing",
             Self::Late => "late",
             Self::Stopped => "stopped",
@@ -143,12 +147,15 @@ impl Verdict {
 
 fn judge(status: &Value) -> Verdict {
     let is_late = status["poll_is_late"] == json!(true);
+    let is_running = status["running"] == json!(true);
+    let has_troubles = status["troubles"].as_array().is_some_and(|troubles| !troubles.is_empty());
     match (&status["last_poll"], &status["last_poll_error"]) {
+        (Value::Object(_), _) if is_late && !is_running => Verdict::Stopped,
         (_, Value::Object(_)) => Verdict::Failing,
         (Value::Null, _) => Verdict::New,
-        _ if !is_late => Verdict::Working,
-        _ if status["running"] == json!(true) => Verdict::Late,
-        _ => Verdict::Stopped,
+        _ if is_late => Verdict::Late,
+        _ if has_troubles => Verdict::Troubled,
+        _ => Verdict::Working,
     }
 }
 
@@ -228,6 +235,9 @@ async fn gather_ledger(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Valu
 /// Days of the ledger that are shown.
 const MOST_DAYS: usize = 10;
 
+/// Cron and timers have intervals of their own, which nobody tells us: an hour is usual.
+const CRON: TimeDelta = TimeDelta::hours(2);
+
 /// A poll is late once it is missing for three of the longer intervals.
 fn overdue_after(settings: &Settings) -> TimeDelta {
     TimeDelta::from_std(settings.slowest_poll() * 3).unwrap_or(TimeDelta::days(1))
@@ -256,6 +266,7 @@ fn describe(status: &Value, now: DateTime<Utc>, in_colour: bool) -> String {
     let headline = match verdict {
         Verdict::Working if status["running"] == json!(true) => "WORKING",
         Verdict::Working => "WORKING (no daemon runs: polled by `once`)",
+        Verdict::Troubled => "TROUBLED: it polls, and something else is wrong",
         Verdict::Failing => "FAILING: EDGAR does not answer as it should",
         Verdict::Late => "LATE: a process holds the store and does not poll",
         Verdict::Stopped => "STOPPED: nobody polls",

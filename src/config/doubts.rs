@@ -44,7 +44,10 @@ fn budget(settings: &Settings) -> Option<String> {
     })
 }
 
-/// A file that is not there is a fault of its own.
+/// Whether everybody may read a file and pass through every folder on the way to it. One that is not there is a fault of its
+/// own.
 fn is_open_to_all(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.mode() & 0o004 != 0)
+    let lets_others = |path: &Path, bit: u32| std::fs::metadata(path).is_ok_and(|file| file.mode() & bit != 0);
+    let mut folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    lets_others(path, 0o004) && folders.all(|folder| lets_others(folder, 0o001))
 }

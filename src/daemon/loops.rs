@@ -1,6 +1,6 @@
 //! The three loops: each runs its pass, rests until something is due, and says all the while that it moves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -43,17 +43,18 @@ impl Wake {
 pub(super) async fn poll_loop(
     watcher: Arc<Watcher>,
     wake: Arc<Wake>,
-    stopped: watch::Receiver<bool>,
-    mut since: Option<NaiveDate>,
+    mut stopped: watch::Receiver<bool>,
+    since: Arc<Mutex<Option<NaiveDate>>>,
 ) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
         watcher.progress.note(Loop::Poll);
         fail_points::stay("poll").await;
         let mut is_good = false;
-        let wait = match watcher.poll(since).await {
+        let look_back = *since.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = match watcher.poll(look_back).await {
             Ok(summary) => {
-                since = None;
+                *since.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 is_good = summary.outage.is_none();
                 match summary.outage.or_else(|| summary.unknown_tickers.into_iter().next()) {
                     // One of several queries; the others keep their pace.
@@ -91,7 +92,7 @@ pub(super) async fn poll_loop(
         watcher.write_metrics(false).await;
         // The owner may have to be told of what went wrong.
         wake.mailer.notify_one();
-        let rest = pause(&watcher, Loop::Poll, wait, &wake.poller);
+        let rest = pause(&watcher, Loop::Poll, wait, &wake.poller, &mut stopped);
         let beat = async {
             if is_good {
                 watcher.beat().await;
@@ -106,7 +107,7 @@ pub(super) async fn poll_loop(
     }
 }
 
-pub(super) async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+pub(super) async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, mut stopped: watch::Receiver<bool>) {
     // As long as the first poll takes; that it moves, the poll loop says.
     watcher.progress.rest(Loop::Read, Duration::MAX);
     wake.caught_up.notified().await;
@@ -130,11 +131,11 @@ pub(super) async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: w
             Err(PassError::Outage(_) | PassError::Config(_)) => LONGEST_IDLE.max(blocked_for(&watcher).await),
             Err(error) => troubles.note(&error),
         };
-        pause(&watcher, Loop::Read, wait, &wake.reader).await;
+        pause(&watcher, Loop::Read, wait, &wake.reader, &mut stopped).await;
     }
 }
 
-pub(super) async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped: watch::Receiver<bool>) {
+pub(super) async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, mut stopped: watch::Receiver<bool>) {
     let mut troubles = Troubles::default();
     while !*stopped.borrow() {
         watcher.progress.note(Loop::Deliver);
@@ -150,7 +151,7 @@ pub(super) async fn deliver_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, stopped
             }
             Err(error) => troubles.note(&error),
         };
-        pause(&watcher, Loop::Deliver, wait, &wake.mailer).await;
+        pause(&watcher, Loop::Deliver, wait, &wake.mailer, &mut stopped).await;
     }
 }
 
@@ -183,9 +184,11 @@ impl Troubles {
     }
 }
 
-async fn pause(watcher: &Watcher, of: Loop, wait: Duration, woken: &Notify) {
+/// Rests until it is time, something comes, or it is to stop; also where that was said before.
+async fn pause(watcher: &Watcher, of: Loop, wait: Duration, woken: &Notify, stopped: &mut watch::Receiver<bool>) {
     watcher.progress.rest(of, wait);
     tokio::select! {
+        _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
         () = watcher.clock.sleep(wait) => {}
         () = woken.notified() => {}
     }

@@ -6,7 +6,7 @@ mod systemd;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::NaiveDate;
@@ -18,7 +18,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::logging;
-use crate::mail;
+use crate::mail::{self, Mailer};
 use crate::passes::{PassError, Watcher};
 use crate::store::{OpenError, Store, StoreLock, try_lock};
 use crate::web::{self, listen};
@@ -30,6 +30,8 @@ pub use reload::Reloads;
 const STOP_PATIENCE: Duration = Duration::from_secs(4);
 /// How long a mail past its final dot may take beyond that: to cut it off is to send it twice.
 const LAST_ANSWER: Duration = Duration::from_secs(60);
+/// How long writing the last counts may take.
+const LAST_COUNTS: Duration = Duration::from_secs(1);
 /// How long is left for closing the store.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -62,7 +64,8 @@ pub async fn run(
     let mut listeners = Listeners::default();
     listeners.follow(&settings).await.map_err(PassError::Outage)?;
     let watcher = open_watcher(settings, &store, &clock).await?;
-    let mut turn = Turn::begin(watcher, &listeners, since).await?;
+    let since = Arc::new(Mutex::new(since));
+    let mut turn = Turn::begin(watcher, &listeners, since.clone()).await?;
     tracing::info!("watching, store {}", store.path().display());
     // Outside a reload, once; after each, again.
     systemd::ready();
@@ -79,8 +82,22 @@ pub async fn run(
         systemd::reloading();
         match take_up(&reloads, &turn.watcher, &mut listeners).await {
             Ok(watcher) => {
-                turn.end().await;
-                turn = Turn::begin(watcher, &listeners, None).await?;
+                let is_to_stop = {
+                    let mut end = std::pin::pin!(turn.end());
+                    tokio::select! {
+                        () = &mut end => false,
+                        () = stop.as_mut() => {
+                            systemd::stopping();
+                            systemd::extend_timeout(LAST_ANSWER + CLOSING);
+                            end.await;
+                            true
+                        }
+                    }
+                };
+                if is_to_stop {
+                    break None;
+                }
+                turn = Turn::begin(watcher, &listeners, since.clone()).await?;
                 tracing::info!("the new configuration is in force");
             }
             Err(faults) => {
@@ -139,6 +156,10 @@ async fn take_up(reloads: &Reloads, at_work: &Watcher, listeners: &mut Listeners
     let told = |error: PassError| vec![error.to_string()];
     let settings = reloads.read(&at_work.settings)?;
     check_sendmail(&settings).map_err(told)?;
+    let mailers = settings.mail.routes.iter().map(|route| Mailer::for_relay(&route.smtp));
+    for mailer in std::iter::once(Mailer::new(&settings.mail)).chain(mailers) {
+        mailer.map_err(|error| vec![format!("{error:#}")])?;
+    }
     let watcher = open_watcher(settings, &at_work.store, &at_work.clock).await.map_err(told)?;
     listeners.follow(&watcher.settings).await.map_err(|error| vec![error])?;
     logging::set_level(watcher.settings.log_level);
@@ -187,7 +208,11 @@ struct Turn {
 }
 
 impl Turn {
-    async fn begin(watcher: Arc<Watcher>, listeners: &Listeners, since: Option<NaiveDate>) -> Result<Self, PassError> {
+    async fn begin(
+        watcher: Arc<Watcher>,
+        listeners: &Listeners,
+        since: Arc<Mutex<Option<NaiveDate>>>,
+    ) -> Result<Self, PassError> {
         watcher.take_up_after_upgrade().await?;
         let wake = Arc::new(Wake::default());
         let (stopping, stopped) = watch::channel(false);
@@ -221,7 +246,8 @@ impl Turn {
     /// is cut off, but for mails that the other side may be taking.
     async fn end(&mut self) {
         self.wind_down().await;
-        self.watcher.write_metrics(true).await;
+        // A store that is held by another must not hold up the stop: the counts of the last minute are worth less.
+        let _ = tokio::time::timeout(LAST_COUNTS, self.watcher.write_metrics(true)).await;
     }
 
     async fn wind_down(&mut self) {

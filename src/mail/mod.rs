@@ -21,7 +21,8 @@ pub use walk::walk;
 pub struct HandOver(AtomicBool);
 
 impl HandOver {
-    fn begin(&self) {
+    /// It begins now.
+    pub(crate) fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 

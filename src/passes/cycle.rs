@@ -119,12 +119,6 @@ impl Watcher {
     pub async fn read(&self, wake: Option<&Notify>) -> Result<ReadSummary, PassError> {
         let began_at = self.clock.now();
         let read = self.read_pass(wake).await;
-        if let Ok(summary) = &read {
-            self.tally.add(Count::Filings, "read", summary.n_read);
-            self.tally.add(Count::Filings, "postponed", summary.n_postponed);
-            self.tally.add(Count::Filings, "parked", summary.n_parked);
-            self.tally.add(Count::Alerts, "", summary.n_alerts);
-        }
         if let Ok(summary) = &read
             && *summary != ReadSummary::default()
         {
@@ -148,11 +142,6 @@ impl Watcher {
     pub async fn deliver(&self, wake: Option<&Notify>) -> Result<DeliverSummary, PassError> {
         let began_at = self.clock.now();
         let delivered = self.deliver_pass(wake).await;
-        if let Ok(summary) = &delivered {
-            self.tally.add(Count::Deliveries, "sent", summary.n_sent);
-            self.tally.add(Count::Deliveries, "postponed", summary.n_postponed);
-            self.tally.add(Count::Deliveries, "set_aside", summary.n_set_aside);
-        }
         if let Ok(summary) = &delivered
             && *summary != DeliverSummary::default()
         {

@@ -14,7 +14,7 @@ use super::{PassError, Watcher, notified};
 use crate::alert::{is_consent, owner_message_id};
 use crate::edgar::eastern::print_eastern;
 use crate::mail::{Basics, DeliveryError, Envelope, HandOver, build_plain, sign};
-use crate::metrics::Stage;
+use crate::metrics::{Count, Stage};
 use crate::outbox::next_try;
 use crate::progress::Loop;
 use crate::store::{DueMessage, OnceMail, StoreError};
@@ -130,12 +130,17 @@ impl Watcher {
                     failure.get_or_insert(error.into());
                 }
                 Ok(Outcome::Sent) => {
+                    self.tally.add(Count::Deliveries, "sent", 1);
                     summary.n_sent += 1;
                     ways.note_sent(&recipient);
                 }
-                Ok(Outcome::SetAside) => summary.n_set_aside += 1,
+                Ok(Outcome::SetAside) => {
+                    self.tally.add(Count::Deliveries, "set_aside", 1);
+                    summary.n_set_aside += 1;
+                }
                 Ok(Outcome::Gone) => {}
                 Ok(Outcome::Postponed { closed }) => {
+                    self.tally.add(Count::Deliveries, "postponed", 1);
                     summary.n_postponed += 1;
                     if let Some(Closed { reason, at_once }) = closed
                         && ways.note_closed(&recipient, &reason, at_once, n_sent_before, self.clock.now())

@@ -21,13 +21,9 @@ impl Watcher {
         if !now_or_never && !self.tally.is_due(now) {
             return;
         }
-        let counts = self.tally.take(now);
-        if let Err(error) = self.store.add_to_counters(&counts).await {
-            tracing::warn!("counts are kept for later: {error:#}");
-            self.tally.put_back(counts);
-        }
+        self.write_counts().await;
         let Some(path) = &self.settings.metrics_file else { return };
-        let written = match self.metrics().await.and_then(|metrics| metrics.encode()) {
+        let written = match self.written_metrics().await.and_then(|metrics| metrics.encode()) {
             Ok(text) => write_whole(path, text.as_bytes(), 0o644).map_err(anyhow::Error::from),
             Err(error) => Err(error),
         };
@@ -36,14 +32,27 @@ impl Watcher {
         }
     }
 
-    /// All that is told of now.
+    async fn write_counts(&self) {
+        let counts = self.tally.take(self.clock.now());
+        if let Err(error) = self.store.add_to_counters(&counts).await {
+            tracing::warn!("counts are kept for later: {error:#}");
+            self.tally.put_back(counts);
+        }
+    }
+
+    /// All that is told of now. Counts are written first and told as written: told before, they could fall when the process
+    /// is killed, and a counter that falls counts as one that began anew.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn metrics(&self) -> anyhow::Result<Metrics> {
+        self.write_counts().await;
+        self.written_metrics().await
+    }
+
+    async fn written_metrics(&self) -> anyhow::Result<Metrics> {
         let now = self.clock.now();
-        let mut counts = self.store.counters().await?;
-        self.tally.add_to(&mut counts);
+        let counts = self.store.counters().await?;
         let facts = self.store.facts(&[LAST_POLL, LAST_POLL_ERROR, FEED_LAG]).await?;
         let budget = self.store.budget_state(now).await?;
         let open: OpenWork = self.store.open_work().await?;

@@ -205,6 +205,7 @@ impl Walk<'_> {
             && start < MAX_START
             && page.entries.iter().all(|entry| entry.accepted_at >= newest)
         {
+            self.watcher.progress.note(Loop::Poll);
             match self.watcher.client.feed_page(self.prefix, start).await {
                 Ok(more) => {
                     page.entries.extend(more.entries);
@@ -240,6 +241,7 @@ impl Walk<'_> {
         let asked_as = state.asked_as.as_deref().unwrap_or(self.prefix);
         let mut start = 0;
         loop {
+            self.watcher.progress.note(Loop::Poll);
             let page = match self.watcher.client.feed_page(asked_as, start).await {
                 Ok(page) => page,
                 Err(FetchError { failure: FetchFailure::Status(StatusCode::SERVICE_UNAVAILABLE), .. }) if start > 0 => {

@@ -197,12 +197,20 @@ impl Watcher {
             self.progress.note(Loop::Read);
             match outcome {
                 Outcome::Read { alerted, n_notices } => {
+                    self.tally.add(Count::Filings, "read", 1);
+                    self.tally.add(Count::Alerts, "", usize::from(alerted));
                     summary.n_read += 1;
                     summary.n_alerts += usize::from(alerted);
                     summary.n_notices += n_notices;
                 }
-                Outcome::Postponed => summary.n_postponed += 1,
-                Outcome::Parked => summary.n_parked += 1,
+                Outcome::Postponed => {
+                    self.tally.add(Count::Filings, "postponed", 1);
+                    summary.n_postponed += 1;
+                }
+                Outcome::Parked => {
+                    self.tally.add(Count::Filings, "parked", 1);
+                    summary.n_parked += 1;
+                }
                 Outcome::Stopped(error) => stopped = Some(error),
             }
         }
@@ -235,6 +243,7 @@ impl Watcher {
 
     async fn look_up_one(&self, queued: &QueuedFiling) -> Result<(), PassError> {
         let accession = queued.accession;
+        self.progress.note(Loop::Read);
         let header = match self.client.index_page(filing_cik(queued), accession).await {
             Ok(page) => page.header,
             Err(FetchError { failure: FetchFailure::NotPublished | FetchFailure::Unexpected(_), .. }) => {
@@ -290,6 +299,7 @@ impl Watcher {
             let is_primary = !has_primary && (indexed.document_type.as_str() == form.as_str() || index == 0);
             has_primary |= indexed.document_type.as_str() == form.as_str();
             if is_primary || indexed.document_type.is_additional_exhibit() {
+                self.progress.note(Loop::Read);
                 filing.documents.push(self.client.document(cik, queued.accession, indexed).await?);
             }
         }

@@ -84,7 +84,11 @@ impl Lane {
     ) -> Result<String, DeliveryError> {
         match self {
             Self::Mail(mailer) => mailer.send(envelope, bytes).await,
-            Self::Webhook(sender) => sender.send(envelope.message_id, bytes, at).await,
+            Self::Webhook(sender) => {
+                // Not everybody on the other side tells a repeat by its key.
+                envelope.hand_over.begin();
+                sender.send(envelope.message_id, bytes, at).await
+            }
             Self::Broken(reason) => Err(DeliveryError::Unreachable(reason.clone())),
             Self::Nowhere => Err(DeliveryError::Permanent(format!("{} is no longer configured", envelope.to))),
         }

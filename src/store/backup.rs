@@ -9,6 +9,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, Connection};
 use url::Url;
@@ -48,7 +49,7 @@ impl Store {
         let passing = beside(to, ".tmp");
         let copied = async {
             // SQLite writes into an empty file of ours, which others may not read.
-            let empty = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&passing)?;
+            let empty = make_private(&passing)?;
             self.copy_to(&passing).await?;
             empty.sync_all()?;
             check_whole(&passing).await?;
@@ -69,13 +70,17 @@ impl Store {
 /// store meanwhile.
 ///
 /// # Errors
-/// When the copy is damaged, no store or a newer program's; nothing is changed then. When a file cannot be written.
-pub async fn restore(url: &Url, from: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// When the copy is damaged, no store, a newer program's or the store itself; nothing is changed then. When a file cannot be
+/// written.
+pub async fn restore(url: &Url, from: &Path, now: DateTime<Utc>) -> anyhow::Result<Option<PathBuf>> {
     let path = store_path(url);
     check_whole(from).await.with_context(|| format!("{}", from.display()))?;
-    let found = schema_of(&mut connect_to(from, "ro").await?).await?;
+    if path.exists() && std::fs::canonicalize(from)? == std::fs::canonicalize(&path)? {
+        bail!("{} is the store itself", from.display());
+    }
+    let mut copy = connect_to(from, "ro").await?;
     let known = newest_schema();
-    match found {
+    match schema_of(&mut copy).await? {
         None => bail!("{} holds no store", from.display()),
         Some(found) if found > known => {
             return Err(OpenError::Newer { path: from.to_owned(), found, known }.into());
@@ -83,25 +88,50 @@ pub async fn restore(url: &Url, from: &Path) -> anyhow::Result<Option<PathBuf>> 
         Some(_) => {}
     }
     prepare_folder(&path)?;
+    // All that comes is there before anything goes. SQLite copies what lies in a log beside the copy as well.
     let coming = beside(&path, ".restoring");
-    copy_private(from, &coming).with_context(|| format!("{}", coming.display()))?;
-    let replaced = path.exists().then(|| beside(&path, ".replaced"));
+    make_private(&coming)?;
+    sqlx::query("VACUUM INTO $1")
+        .bind(coming.to_string_lossy().into_owned())
+        .execute(&mut copy)
+        .await
+        .map_err(|error| anyhow::anyhow!("{}: {}", coming.display(), explain(&error)))?;
+    copy.close().await?;
+    std::fs::File::open(&coming)?.sync_all()?;
+    let (keys, coming_keys) = (beside(from, KEYS), beside(&coming, KEYS));
+    let has_keys = keys.exists();
+    if has_keys {
+        copy_private(&keys, &coming_keys).with_context(|| format!("{}", coming_keys.display()))?;
+    }
+    // A name of its own for each: none takes the place of what was there first.
+    let replaced = path.exists().then(|| beside(&path, &format!(".replaced-{}", now.format("%Y%m%dT%H%M%SZ"))));
     if let Some(replaced) = &replaced {
+        if replaced.exists() {
+            bail!("{} exists already: try again in a second", replaced.display());
+        }
         // The log belongs to the file it lies beside.
         for added in ["-wal", "-shm", ""] {
             move_away(&beside(&path, added), &beside(replaced, added))?;
         }
     }
     std::fs::rename(&coming, &path).with_context(|| format!("{}", path.display()))?;
-    let keys = beside(from, KEYS);
-    if keys.exists() {
+    if has_keys {
         if let Some(replaced) = &replaced {
             move_away(&beside(&path, KEYS), &beside(replaced, KEYS))?;
         }
-        copy_private(&keys, &beside(&path, KEYS))?;
+        std::fs::rename(&coming_keys, beside(&path, KEYS))?;
     }
     sync_folder(&path)?;
     Ok(replaced)
+}
+
+/// An empty file of ours, which others may not read, in place of whatever has that name.
+fn make_private(path: &Path) -> io::Result<std::fs::File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 fn move_away(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -116,7 +146,7 @@ fn move_away(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// Copies a file for its owner alone to read, and waits until it is on the disk.
 fn copy_private(from: &Path, to: &Path) -> io::Result<()> {
     let mut source = std::fs::File::open(from)?;
-    let mut copy = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    let mut copy = make_private(to)?;
     io::copy(&mut source, &mut copy)?;
     copy.sync_all()
 }

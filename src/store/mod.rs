@@ -161,6 +161,7 @@ impl Store {
             fail_points::pass(Moment::Before, MIGRATE);
             SQLITE_MIGRATIONS.run(&store.pool).await.map_err(|error| unusable(explain_migration(&error)))?;
             fail_points::pass(Moment::After, MIGRATE);
+            store.settle_upgrade().map_err(|error| unusable(error.to_string()))?;
         }
         Ok(store)
     }
@@ -212,10 +213,22 @@ impl Store {
 
     /// Keeps the one copy of the store as the version before left it, so that there is a way back.
     async fn keep_before_upgrade(&self, schema: i64) -> anyhow::Result<()> {
-        let copy = beside(&self.path, ".before-upgrade");
-        self.copy_whole(&copy).await.context("no copy of the store could be made, which an upgrade begins with")?;
-        tracing::info!("the store has schema {schema} and is brought up to date; a copy is kept as {}", copy.display());
+        let (copy, kept) = (beside(&self.path, ".upgrading"), beside(&self.path, ".before-upgrade"));
+        // One that is there already is of an upgrade that broke off: it shows the store as it was before.
+        if !copy.exists() {
+            let made = self.copy_whole(&copy).await;
+            made.context("no copy of the store could be made, which an upgrade begins with")?;
+        }
+        tracing::info!("the store has schema {schema} and is brought up to date; a copy is kept as {}", kept.display());
         Ok(())
+    }
+
+    /// The copy gets its lasting name once the upgrade is through.
+    fn settle_upgrade(&self) -> std::io::Result<()> {
+        match std::fs::rename(beside(&self.path, ".upgrading"), beside(&self.path, ".before-upgrade")) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     async fn begin_write(&self) -> anyhow::Result<Transaction<'static, Any>> {

@@ -434,6 +434,7 @@ fn what_is_doubtful_is_warned_of() {
             "subscription[1]: config:2 can never match: no news is of these kinds, bases, exchanges and confidence at once",
         ]
     );
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("a mode");
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "a password\n").expect("a file");
     let login = format!("{GOOD}[mail.smtp]\nhost = \"localhost\"\nusername = \"me\"\npassword_file = \"secret\"\n");
@@ -444,6 +445,9 @@ fn what_is_doubtful_is_warned_of() {
         let named = format!("mail.smtp.password_file: every user of this machine may read {}", secret.display());
         assert!(doubts.iter().all(|doubt| doubt.starts_with(&named)), "{doubts:?}");
     }
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o644)).expect("a mode");
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o750)).expect("a mode");
+    assert_eq!(doubts_of(&login, folder.path()), Vec::<String>::new(), "nobody else gets as far as the file");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::support::filings::{TestFiling, archive};
 use crate::support::smtp::{Act, FakeSmtp, Step};
-use crate::support::{DeskPlan, edgar_watch, read_mails, text, until};
+use crate::support::{DeskPlan, edgar_watch, read_mails, text};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
 /// Whoever has not spoken by then will not.
@@ -217,6 +217,22 @@ async fn a_mail_that_the_relay_does_not_have_yet_is_not_waited_for() {
     assert_eq!(relay.seen(), []);
 }
 
+#[tokio::test]
+async fn a_relay_that_answers_while_it_stops_is_all_that_is_waited_for() {
+    let relay = FakeSmtp::scripted(|step, _| if step == Step::Dot { Act::GoWhenTold } else { Act::Go }).await;
+    let plan = fast(DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() });
+    let mut service =
+        Service::start(plan, archive(&[TestFiling::determination(1, NOON)]), &["--since", "2026-01-01"]).await;
+    relay.until_seen(1).await;
+    service.signal("-TERM");
+    service.told("STOPPING=1").await;
+    relay.tell();
+    let (code, log) = service.end().await;
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("sent: 250 2.0.0 queued as 1"), "{log}");
+    assert!(!log.contains("past its final dot"), "its loop ends with the answer: {log}");
+}
+
 /// What is served on the admin port.
 async fn get(port: u16, path: &str) -> (u16, String) {
     let client = reqwest::Client::builder()
@@ -265,7 +281,10 @@ async fn metrics_and_health_are_served_and_written() {
     check_with_promtool(&metrics);
     let (_, log) = service.stop().await;
     assert!(!log.contains("counts are kept"), "{log}");
-    let written = std::fs::read_to_string(service.folder.path().join("desk.prom")).expect("the file");
+    let file = service.folder.path().join("desk.prom");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).expect("the file").permissions());
+    assert_eq!(mode & 0o777, 0o644, "node_exporter is another user");
+    let written = std::fs::read_to_string(file).expect("the file");
     assert!(written.contains("edgar_watch_deliveries_total{outcome=\"sent\"} 1\n"), "the last counts: {written}");
 }
 
@@ -295,8 +314,8 @@ fn the_alert_rules_and_the_dashboard_ask_for_what_is_told() {
         tally.add(count, "any", 1);
     }
     tally.observe(Stage::Seen, chrono::TimeDelta::seconds(1));
-    let mut metrics = Metrics { feed_lag_s: Some(1), troubles: vec![("any", false)], ..Metrics::default() };
-    tally.add_to(&mut metrics.counts);
+    let counts = tally.take(chrono::Utc::now()).into_iter().collect();
+    let metrics = Metrics { counts, feed_lag_s: Some(1), troubles: vec![("any", false)], ..Metrics::default() };
     let told = metrics.encode().expect("metrics");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring");
     let mut n_names = 0;
@@ -427,7 +446,8 @@ async fn a_copy_is_taken_while_the_daemon_writes_and_put_back() {
     std::fs::remove_file(folder.join("state.db.keys")).expect("they are lost");
     let restored = run(words("restore copy2.db")).await.expect("the binary runs");
     assert_eq!(restored.status.code(), Some(0), "{}", text(&restored.stderr));
-    assert!(text(&restored.stdout).ends_with("state.db.replaced\n"), "{}", text(&restored.stdout));
+    let replaced = text(&restored.stdout).trim_end().rsplit('/').next().unwrap_or_default().to_owned();
+    assert!(replaced.starts_with("state.db.replaced-"), "{}", text(&restored.stdout));
     assert_eq!(std::fs::read(folder.join("state.db.keys")).expect("the keys"), keys);
     let alerts = run(words("alerts --json")).await.expect("the binary runs");
     let n_alerts = text(&alerts.stdout).lines().count();
@@ -443,11 +463,19 @@ async fn a_copy_is_taken_while_the_daemon_writes_and_put_back() {
     let n_unread = status["unread"].as_array().map_or(0, Vec::len);
     assert_eq!(text(&alerts.stdout).lines().count() + n_unread, 5, "{status}");
     assert_eq!(read_mails(&folder.join("mail")).len(), 5);
+
+    let itself = run(words("restore state.db")).await.expect("the binary runs");
+    assert_eq!(text(&itself.stderr), "edgar-watch: state.db is the store itself\n");
+    // What was replaced first is still there as it was.
+    let back = run(words(&format!("restore {replaced}"))).await.expect("the binary runs");
+    assert_eq!(back.status.code(), Some(0), "{}", text(&back.stderr));
+    let alerts = run(words("alerts --json")).await.expect("the binary runs");
+    assert_eq!(text(&alerts.stdout).lines().count(), 5);
 }
 
 #[tokio::test]
 async fn status_says_whether_it_works_and_what_to_do() {
-    let plan = fast(DeskPlan::default());
+    let plan = DeskPlan { poll: "interval = \"100ms\"".to_owned(), ..DeskPlan::default() };
     let mut service = Service::start(plan, Archive::default(), &[]).await;
     service.told("STATUS=last poll ").await;
     let folder = service.folder.path().to_owned();
@@ -459,13 +487,20 @@ async fn status_says_whether_it_works_and_what_to_do() {
     assert!(text(&running.stdout).starts_with("WORKING\n\nlast poll "), "{}", text(&running.stdout));
     service.signal("-KILL");
     service.end().await;
-    // The interval of this desk is a tenth of a second: three of them are soon over.
-    let dead = until("it counts as stopped", || {
-        let output = edgar_watch(&folder, &["--config", "desk.toml", "status", "--json"]);
-        let told: serde_json::Value = serde_json::from_str(text(&output.stdout)).expect("JSON");
-        (told["verdict"] == serde_json::json!("stopped")).then_some(told)
-    })
-    .await;
-    assert_eq!(dead["running"], serde_json::json!(false));
+    let told = |output: std::process::Output| -> serde_json::Value {
+        serde_json::from_str(text(&output.stdout)).expect("JSON")
+    };
+    let fresh = told(status(&["--config", "desk.toml", "status", "--json"]).await.expect("the binary runs"));
+    assert_eq!((&fresh["running"], &fresh["verdict"]), (&false.into(), &"working".into()), "cron may poll: {fresh}");
+    // As if nobody had polled for three hours, and the last poll had failed.
+    let url = url::Url::parse(&format!("sqlite://{}", folder.join("state.db").display())).expect("a URL");
+    let store = edgar_watch::store::Store::open_existing(&url).await.expect("the store");
+    let before = chrono::Utc::now() - chrono::TimeDelta::hours(3);
+    for fact in [edgar_watch::passes::LAST_POLL, edgar_watch::passes::LAST_POLL_ERROR] {
+        store.set_fact(fact, "words", before).await.expect("a fact");
+    }
+    store.close().await;
+    let dead = told(status(&["--config", "desk.toml", "status", "--json"]).await.expect("the binary runs"));
+    assert_eq!(dead["verdict"], serde_json::json!("stopped"), "{dead}");
     assert!(dead["to_do"][0].as_str().is_some_and(|words| words.starts_with("start it")), "{dead}");
 }

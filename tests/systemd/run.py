@@ -189,6 +189,7 @@ def wait_until(what, is_so):
 def play(path, container, edgar, relay, names):
     """Plays one transcript; returns how many of its steps went otherwise than written."""
     n_faults = n_steps = 0
+    count = None
     for step in steps(path, names):
         sign, words = step["sign"], step["words"]
         print(f"{sign} {words}", flush=True)
@@ -219,6 +220,12 @@ def play(path, container, edgar, relay, names):
         if fault:
             n_faults += 1
             print(f"!! {os.path.basename(path)}:{step['line']}: {fault}", flush=True)
+    if count is not None:
+        # Whoever is mailed twice is so within moments.
+        time.sleep(3)
+        if len(relay.mails) != count:
+            n_faults += 1
+            print(f"!! {os.path.basename(path)}: {len(relay.mails)} mails in the end, and not {count}")
     print(f"{os.path.basename(path)}: {n_steps} steps, {n_faults} faults", flush=True)
     return n_faults
 
