@@ -150,8 +150,10 @@ impl Watcher {
                 }
             }
         }
-        if !self.is_cut_short() {
-            ways.close().await;
+        // A relay that does not say goodbye is left.
+        tokio::select! {
+            () = ways.close() => {}
+            () = self.let_go(&HandOver::default()) => {}
         }
         failure.map_or(Ok(summary), Err)
     }

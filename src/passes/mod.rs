@@ -201,10 +201,6 @@ impl Watcher {
         self.stage.send_replace(Stage::CutShort);
     }
 
-    fn is_cut_short(&self) -> bool {
-        *self.stage.borrow() == Stage::CutShort
-    }
-
     /// Resolves once a delivery is to be let go of: never after its hand-over has begun.
     async fn let_go(&self, hand_over: &HandOver) {
         // The sender lives as long as this watcher.
