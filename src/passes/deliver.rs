@@ -151,9 +151,10 @@ impl Watcher {
             }
         }
         // A relay that does not say goodbye is left.
+        let nothing_handed = HandOver::default();
         tokio::select! {
             () = ways.close() => {}
-            () = self.let_go(&HandOver::default()) => {}
+            () = self.let_go(&nothing_handed) => {}
         }
         failure.map_or(Ok(summary), Err)
     }
