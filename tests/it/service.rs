@@ -177,8 +177,8 @@ async fn a_new_configuration_is_taken_up_at_sighup_and_a_bad_one_is_refused() {
     assert_eq!(code, Some(0), "{log}");
 }
 
-#[tokio::test]
-async fn a_mail_past_its_final_dot_is_waited_for() {
+/// A daemon that was told to stop while its relay has a mail and has not answered, and does not until it is told to.
+async fn stopping_past_the_dot() -> (FakeSmtp, Service) {
     let relay = FakeSmtp::scripted(|step, _| if step == Step::Dot { Act::GoWhenTold } else { Act::Go }).await;
     let plan = fast(DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() });
     let mut service =
@@ -186,6 +186,12 @@ async fn a_mail_past_its_final_dot_is_waited_for() {
     relay.until_seen(1).await;
     service.signal("-TERM");
     service.told("STOPPING=1").await;
+    (relay, service)
+}
+
+#[tokio::test]
+async fn a_mail_past_its_final_dot_is_waited_for() {
+    let (relay, mut service) = stopping_past_the_dot().await;
     service.told("EXTEND_TIMEOUT_USEC=65000000").await;
     service.logged(1, "a mail is past its final dot").await;
     relay.tell();
@@ -219,13 +225,7 @@ async fn a_mail_that_the_relay_does_not_have_yet_is_not_waited_for() {
 
 #[tokio::test]
 async fn a_relay_that_answers_while_it_stops_is_all_that_is_waited_for() {
-    let relay = FakeSmtp::scripted(|step, _| if step == Step::Dot { Act::GoWhenTold } else { Act::Go }).await;
-    let plan = fast(DeskPlan { smtp_port: Some(relay.port()), ..DeskPlan::default() });
-    let mut service =
-        Service::start(plan, archive(&[TestFiling::determination(1, NOON)]), &["--since", "2026-01-01"]).await;
-    relay.until_seen(1).await;
-    service.signal("-TERM");
-    service.told("STOPPING=1").await;
+    let (relay, mut service) = stopping_past_the_dot().await;
     relay.tell();
     let (code, log) = service.end().await;
     assert_eq!(code, Some(0), "{log}");
