@@ -36,7 +36,7 @@ pub(super) async fn run(common: &Common, args: &CheckConfigArgs) -> Result<(), F
     if !args.quiet {
         print(&described)?;
     }
-    check_sandbox(&settings.mail).map_err(|reason| Failure::config(format!("mail.transport: {reason}")))?;
+    check_sandbox(&settings.mail).map_err(Failure::config)?;
     // Where a service has credentials, the daemon sees them, and this command for its reload does not.
     let is_in_service = std::env::var_os("CREDENTIALS_DIRECTORY").is_some();
     for missing in settings.missing_credentials.iter().filter(|_| !is_in_service) {

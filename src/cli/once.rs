@@ -30,7 +30,7 @@ pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure>
     if args.dry_run {
         return dry_run(settings, args.since).await;
     }
-    mail::check_sandbox(&settings.mail).map_err(|reason| Failure::config(format!("mail.transport: {reason}")))?;
+    mail::check_sandbox(&settings.mail).map_err(Failure::config)?;
     let Some(_lock) = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?
     else {
         tracing::info!("another edgar-watch works on this store: nothing to do");

@@ -275,15 +275,14 @@ fn describe(status: &Value, now: DateTime<Utc>, in_colour: bool) -> String {
     let colour = if verdict == Verdict::Working { GREEN } else { RED };
     // Writing to a string does not fail.
     let _ = writeln!(out, "{}", paint(headline, colour, in_colour));
-    let to_do = to_do(status, verdict);
-    if !to_do.is_empty() {
-        let _ = writeln!(out, "\n{}", paint("To do", YELLOW, in_colour));
-        for (n, line) in to_do.iter().enumerate() {
-            let _ = writeln!(out, "  {}. {line}", n + 1);
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    for (n, line) in status["to_do"].as_array().into_iter().flatten().enumerate() {
+        if n == 0 {
+            let _ = writeln!(out, "\n{}", paint("To do", YELLOW, in_colour));
         }
+        let _ = writeln!(out, "  {}. {}", n + 1, text(line));
     }
     out.push('\n');
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let instant = |value: &Value| {
         value.as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok()).map(print_eastern).unwrap_or_default()
     };

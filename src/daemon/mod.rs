@@ -54,7 +54,7 @@ pub async fn run(
         }
     };
     let mut stop = std::pin::pin!(stop);
-    check_sendmail(&settings)?;
+    mail::check_sandbox(&settings.mail).map_err(PassError::Config)?;
     let Some(_lock) = wait_for_lock(&settings, &clock, stop.as_mut()).await? else { return Ok(()) };
     let store = Store::open(&settings.store_url).await.map_err(|error| match error {
         OpenError::Unusable { .. } => PassError::Store(error.into()),
@@ -67,7 +67,6 @@ pub async fn run(
     let since = Arc::new(Mutex::new(since));
     let mut turn = Turn::begin(watcher, &listeners, since.clone()).await?;
     tracing::info!("watching, store {}", store.path().display());
-    // Outside a reload, once; after each, again.
     systemd::ready();
 
     let ended = loop {
@@ -141,10 +140,6 @@ async fn wait_for_lock(
     }
 }
 
-fn check_sendmail(settings: &Settings) -> Result<(), PassError> {
-    mail::check_sandbox(&settings.mail).map_err(|reason| PassError::Config(format!("mail.transport: {reason}")))
-}
-
 async fn open_watcher(settings: Arc<Settings>, store: &Store, clock: &SharedClock) -> Result<Arc<Watcher>, PassError> {
     let watcher = Arc::new(Watcher::new(settings, store.clone(), Arc::new(store.clone()), clock.clone())?);
     watcher.check_keys().await?;
@@ -155,7 +150,7 @@ async fn open_watcher(settings: Arc<Settings>, store: &Store, clock: &SharedCloc
 async fn take_up(reloads: &Reloads, at_work: &Watcher, listeners: &mut Listeners) -> Result<Arc<Watcher>, Vec<String>> {
     let told = |error: PassError| vec![error.to_string()];
     let settings = reloads.read(&at_work.settings)?;
-    check_sendmail(&settings).map_err(told)?;
+    mail::check_sandbox(&settings.mail).map_err(|reason| vec![reason])?;
     let mailers = settings.mail.routes.iter().map(|route| Mailer::for_relay(&route.smtp));
     for mailer in std::iter::once(Mailer::new(&settings.mail)).chain(mailers) {
         mailer.map_err(|error| vec![format!("{error:#}")])?;

@@ -79,10 +79,10 @@ pub enum Mailer {
 /// Whether the configured transport can work where this process runs.
 ///
 /// # Errors
-/// Why it cannot.
+/// Why it cannot, beginning with the key.
 pub fn check_sandbox(settings: &MailSettings) -> Result<(), String> {
     match settings.transport {
-        Transport::Sendmail => sendmail::check_sandbox(),
+        Transport::Sendmail => sendmail::check_sandbox().map_err(|reason| format!("mail.transport: {reason}")),
         Transport::Smtp(_) | Transport::Folder(_) => Ok(()),
     }
 }
