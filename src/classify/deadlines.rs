@@ -1,7 +1,7 @@
 //! Times by which something is due, as a notice states them.
 
+use super::matcher::Matcher;
 use chrono::NaiveDate;
-use regex::Regex;
 
 use super::dates::{head, tail};
 use super::sentences::{Reading, Role, RoleDate, names_nasdaq};
@@ -186,7 +186,7 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
     if HEARING_DAY.is_match(near) {
         return None;
     }
-    let last = |regex: &Regex| regex.find_iter(before).last().map(|m| m.end());
+    let last = |regex: &Matcher| regex.find_iter(before).last().map(|m| m.end());
     // The word nearest before the date decides; words after it help when none stands before.
     let mut candidates: Vec<(usize, DeadlineKind)> = [
         (last(&SUSPENSION), DeadlineKind::Suspension),
@@ -240,7 +240,7 @@ fn what_of(before: &str, after: &str, kind: EventKind) -> Option<DeadlineKind> {
 
 fn after_word(after: &str) -> Option<DeadlineKind> {
     let clause = clause(after);
-    let at = |regex: &Regex| regex.find(clause).map(|m| m.start());
+    let at = |regex: &Matcher| regex.find(clause).map(|m| m.start());
     let mut found: Vec<(usize, DeadlineKind)> = [
         (at(&PLAN), DeadlineKind::Plan),
         (at(&TO_APPEAL), DeadlineKind::HearingRequest),

@@ -6,6 +6,8 @@
 //! segment    paragraphs and sentences; cover pages, boilerplate and exhibit lists set apart
 //! addressee  whom a letter went to
 //! sentences  each sentence: exchange, dates with their roles, phrases, rules, reports
+//! matcher    how one expression is run
+//! sieve      which of many expressions to run
 //! phrases    what a phrase signals; the phrases are data in patterns/phrases.toml
 //! rules      citations of listing rules -> one form, basis; the rules are data in patterns/rules.toml
 //! bases      what a letter is about where no rule is cited; patterns/bases.toml
@@ -26,10 +28,8 @@
 /// A regular expression that is part of the program, compiled when it is first asked for.
 macro_rules! pattern {
     ($name:ident, $regex:expr) => {
-        static $name: std::sync::LazyLock<regex::Regex> = std::sync::LazyLock::new(|| {
-            // A literal: the tests of its module match with it.
-            regex::Regex::new($regex).expect("a constant of this program")
-        });
+        static $name: std::sync::LazyLock<$crate::classify::matcher::Matcher> =
+            std::sync::LazyLock::new(|| $crate::classify::matcher::Matcher::constant($regex));
     };
 }
 
@@ -41,6 +41,7 @@ mod certainty;
 mod dates;
 mod deadlines;
 mod event;
+mod matcher;
 mod merge;
 mod outlook;
 mod passages;
@@ -50,6 +51,7 @@ mod reports;
 mod rules;
 mod segment;
 mod sentences;
+mod sieve;
 mod timetable;
 mod words;
 
@@ -117,8 +119,12 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
     if !mentions_exchange(text) {
         return Reading::default();
     }
+    let masked = segment::mask(text);
+    if !sentences::speaks_of_exchange(&masked) {
+        return Reading::default();
+    }
     let reference = acts::reference_date(text, context);
-    let segmented = segment::segment(text);
+    let segmented = segment::segment(text, masked);
     let exhibit_letter = sentences::is_exhibit_letter(&segmented);
     let sentences = sentences::read_sentences(text, &segmented, context, reference, exhibit_letter);
     let acts = acts::find_acts(text, &sentences, context, reference, exhibit_letter);

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde::Deserialize;
 
 use super::acts::retells;
-use super::patterns::{Pattern, PatternSource, compile_all};
+use super::patterns::{PatternSource, Sifted};
 use super::segment::Zone;
 use super::sentences::{Reading, Role};
 use super::{Cause, Hearing, HearingStatus, NextStep};
@@ -23,18 +23,18 @@ struct File {
 }
 
 struct Patterns {
-    causes: Vec<Pattern<Cause>>,
-    steps: Vec<Pattern<NextStep>>,
-    hearings: Vec<Pattern<HearingStatus>>,
+    causes: Sifted<Cause>,
+    steps: Sifted<NextStep>,
+    hearings: Sifted<HearingStatus>,
 }
 
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     // The file is part of the program; a test reads it.
     let file: File = toml::from_str(include_str!("patterns/outlook.toml")).expect("a constant of this module");
     Patterns {
-        causes: compile_all(file.cause, &file.macros),
-        steps: compile_all(file.step, &file.macros),
-        hearings: compile_all(file.hearing, &file.macros),
+        causes: Sifted::compile(file.cause, &file.macros),
+        steps: Sifted::compile(file.step, &file.macros),
+        hearings: Sifted::compile(file.hearing, &file.macros),
     }
 });
 
@@ -42,8 +42,8 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 pub fn find_causes<'t>(sentences: impl Iterator<Item = &'t str>) -> Vec<Cause> {
     let mut found = Vec::new();
     for sentence in sentences {
-        for pattern in &PATTERNS.causes {
-            if !found.contains(&pattern.source.signal) && pattern.regex.is_match(sentence) {
+        for (pattern, _) in PATTERNS.causes.find_first_in(sentence) {
+            if !found.contains(&pattern.source.signal) {
                 found.push(pattern.source.signal);
             }
         }
@@ -57,8 +57,8 @@ pub fn find_steps<'t>(sentences: impl Iterator<Item = &'t Reading<'t>>) -> Vec<N
     pattern!(CONDITION, r"(?i)^\W*(?:if|should|in the event|were|unless|upon|when|once)\b");
     let mut found = Vec::new();
     for sentence in sentences.filter(|s| is_current(s) && !CONDITION.is_match(&s.text)) {
-        for pattern in &PATTERNS.steps {
-            if !found.contains(&pattern.source.signal) && pattern.regex.is_match(&sentence.text) {
+        for (pattern, _) in PATTERNS.steps.find_first_in(&sentence.text) {
+            if !found.contains(&pattern.source.signal) {
                 found.push(pattern.source.signal);
             }
         }
@@ -77,8 +77,7 @@ pub fn find_hearing<'t>(
 ) -> Option<Hearing> {
     let mut found: Option<Hearing> = None;
     for sentence in sentences.filter(|s| is_current(s)) {
-        for pattern in &PATTERNS.hearings {
-            let Some(told) = pattern.regex.find(&sentence.text) else { continue };
+        for (pattern, told) in PATTERNS.hearings.find_first_in(&sentence.text) {
             let status = pattern.source.signal;
             if found.is_none_or(|known| known.status < status) {
                 found = Some(Hearing { status, date: day_of(sentence, status, told.start(), reference) });
@@ -110,8 +109,8 @@ mod tests {
 
     #[test]
     fn every_phrase_finds_its_examples_and_no_near_miss() {
-        assert_examples(&PATTERNS.causes);
-        assert_examples(&PATTERNS.steps);
-        assert_examples(&PATTERNS.hearings);
+        assert_examples(PATTERNS.causes.patterns());
+        assert_examples(PATTERNS.steps.patterns());
+        assert_examples(PATTERNS.hearings.patterns());
     }
 }

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::RegexBuilder;
 use serde::Deserialize;
+
+use super::matcher::{Found, Matcher};
+use super::sieve::Sieve;
 
 /// A pattern as written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -31,23 +34,32 @@ pub struct Pattern<S> {
     /// As written.
     pub source: PatternSource<S>,
     /// Compiled, without regard to case.
-    pub regex: Regex,
+    pub regex: Matcher,
 }
 
 /// A pattern of this many bytes once compiled is refused: it would slow every sentence down.
 const MAX_COMPILED_BYTES: usize = 2 << 20;
 
 impl<S> Pattern<S> {
-    /// Compiles a pattern.
+    /// Compiles a pattern of the user's own.
     ///
     /// # Errors
     /// What is wrong with the expression, naming the pattern.
-    pub fn compile(source: PatternSource<S>, macros: &BTreeMap<String, String>) -> Result<Self, String> {
-        let expanded = expand(&source.regex, macros);
-        match RegexBuilder::new(&expanded).case_insensitive(true).size_limit(MAX_COMPILED_BYTES).build() {
+    pub fn compile(source: PatternSource<S>) -> Result<Self, String> {
+        let expanded = expand(&source.regex, &BTreeMap::new());
+        // As a whole, and as it stands: so its faults are told in terms of what was written.
+        let whole = RegexBuilder::new(&expanded).case_insensitive(true).size_limit(MAX_COMPILED_BYTES).build();
+        match whole.map_err(|error| error.to_string()).and_then(|_| Matcher::new(&expanded, true)) {
             Ok(regex) => Ok(Self { source, regex }),
             Err(error) => Err(format!("pattern {}: {error}", source.name)),
         }
+    }
+
+    /// Compiles a pattern of the program.
+    fn of_program(source: PatternSource<S>, macros: &BTreeMap<String, String>) -> Self {
+        // The tests of its module search for each with its examples.
+        let regex = Matcher::new(&expand(&source.regex, macros), true).expect("a constant of this program");
+        Self { source, regex }
     }
 
     /// What is wrong with its examples: those it misses, the near misses it takes, or that there are none.
@@ -73,12 +85,42 @@ fn expand(regex: &str, macros: &BTreeMap<String, String>) -> String {
     source
 }
 
-/// Compiles patterns of the program, which its tests have compiled before.
-pub(super) fn compile_all<S>(sources: Vec<PatternSource<S>>, macros: &BTreeMap<String, String>) -> Vec<Pattern<S>> {
-    sources
-        .into_iter()
-        .map(|source| Pattern::compile(source, macros).unwrap_or_else(|error| panic!("{error}")))
-        .collect()
+/// Patterns of the program, of which a text is searched for few.
+#[derive(Debug)]
+pub(super) struct Sifted<S> {
+    patterns: Vec<Pattern<S>>,
+    sieve: Sieve,
+}
+
+impl<S> Sifted<S> {
+    /// Compiles patterns of the program.
+    pub(super) fn compile(sources: Vec<PatternSource<S>>, macros: &BTreeMap<String, String>) -> Self {
+        let patterns: Vec<Pattern<S>> = sources.into_iter().map(|source| Pattern::of_program(source, macros)).collect();
+        let sieve = Sieve::new(patterns.iter().map(|pattern| &pattern.regex));
+        Self { patterns, sieve }
+    }
+
+    /// Every place of every pattern: the patterns in their order, the places of each in theirs.
+    pub(super) fn find_in<'p, 'h>(&'p self, text: &'h str) -> impl Iterator<Item = (&'p Pattern<S>, Found<'h>)> {
+        self.sieve.candidates(text).into_iter().flat_map(move |(index, alternatives)| {
+            let pattern = &self.patterns[index];
+            pattern.regex.find_iter_of(alternatives.into_iter(), text).map(move |found| (pattern, found))
+        })
+    }
+
+    /// The first place of every pattern that is found.
+    pub(super) fn find_first_in<'p, 'h>(&'p self, text: &'h str) -> impl Iterator<Item = (&'p Pattern<S>, Found<'h>)> {
+        self.sieve.candidates(text).into_iter().filter_map(move |(index, alternatives)| {
+            let pattern = &self.patterns[index];
+            Some((pattern, pattern.regex.find_iter_of(alternatives.into_iter(), text).next()?))
+        })
+    }
+
+    /// The patterns.
+    #[cfg(test)]
+    pub(super) fn patterns(&self) -> &[Pattern<S>] {
+        &self.patterns
+    }
 }
 
 /// Fails where examples of a program's pattern are not read as they should be.
@@ -110,7 +152,7 @@ mod tests {
     #[test]
     fn examples_prove_a_pattern() {
         let check = |regex: &str, matches: &[&str], near_misses: &[&str]| {
-            Pattern::compile(source(regex, matches, near_misses), &BTreeMap::new()).expect("compiles").check_examples()
+            Pattern::compile(source(regex, matches, near_misses)).expect("compiles").check_examples()
         };
         assert_eq!(check("wrote~to us", &["The Staff WROTE at once to us"], &["we wrote"]), Vec::<String>::new());
         assert_eq!(check("wrote", &["no"], &["we wrote"]).len(), 2);
@@ -120,7 +162,7 @@ mod tests {
     #[test]
     fn a_bad_or_huge_expression_is_refused_by_name() {
         for regex in ["(open", r"\w{1000}{1000}"] {
-            let error = Pattern::compile(source(regex, &[], &[]), &BTreeMap::new()).expect_err("no pattern");
+            let error = Pattern::compile(source(regex, &[], &[])).expect_err("no pattern");
             assert!(error.starts_with("pattern own.example: "), "{error}");
         }
     }

@@ -95,9 +95,8 @@ pattern!(
     r"(?i)(?:^|\s|\()(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}.{0,60}?(?:--?|/|\)|,|\.)|^.{2,60}\bannounced\b|^.{2,120}\btoday\b"
 );
 
-/// Cuts `text` into paragraphs and sentences and says what each part is.
-pub fn segment(text: &str) -> Segmented {
-    let masked = mask(text);
+/// Cuts `text` into paragraphs and sentences and says what each part is. `masked` is [`mask`]'s.
+pub fn segment(text: &str, masked: String) -> Segmented {
     let cover_end = cover_end(&masked);
     let mut sentences = Vec::new();
     let mut zones = ZoneReader { carry: None, seen_dateline: cover_end > 0, after_signature: false };
@@ -188,7 +187,7 @@ fn tells_letter(paragraph: &str) -> bool {
 }
 
 /// Blanks words that name an exchange without saying anything about a letter. Byte offsets do not change.
-fn mask(text: &str) -> String {
+pub fn mask(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for regex in [&*TITLE_301, &*TICKER, &*LISTED_ON] {
         for found in regex.find_iter(text) {
@@ -373,13 +372,13 @@ mod tests {
     use super::*;
 
     fn check_sentences(text: &str, expected: &[&str]) {
-        let segmented = segment(text);
+        let segmented = segment(text, mask(text));
         let found: Vec<&str> = segmented.sentences.iter().map(|s| &text[s.range.clone()]).collect();
         assert_eq!(found, expected);
     }
 
     fn check_zones(text: &str, expected: &[Zone]) {
-        let found: Vec<Zone> = segment(text).sentences.iter().map(|s| s.zone).collect();
+        let found: Vec<Zone> = segment(text, mask(text)).sentences.iter().map(|s| s.zone).collect();
         assert_eq!(found, expected, "{text}");
     }
 
@@ -414,7 +413,7 @@ mod tests {
     #[test]
     fn the_title_of_item_3_01_is_masked() {
         let text = "Item 3.01 Notice of Delisting or Failure to Satisfy a Continued Listing Rule or Standard; Transfer of Listing. Varlo (Nasdaq: VRLO)";
-        let masked = segment(text).masked;
+        let masked = segment(text, mask(text)).masked;
         assert_eq!(masked.len(), text.len());
         assert!(!masked.contains("Delisting") && !masked.contains("Nasdaq"), "{masked}");
     }
@@ -422,6 +421,6 @@ mod tests {
     #[test]
     fn a_long_line_is_cut() {
         let text = "word ".repeat(5000);
-        assert!(segment(&text).sentences.iter().all(|s| s.range.len() <= MAX_SENTENCE_BYTES));
+        assert!(segment(&text, mask(&text)).sentences.iter().all(|s| s.range.len() <= MAX_SENTENCE_BYTES));
     }
 }

@@ -1,10 +1,11 @@
 //! Reads single sentences: which exchange they speak of, which dates they hold and what each date is for.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use super::matcher::Matcher;
 use chrono::NaiveDate;
-use regex::Regex;
 
 use super::addressee::Names;
 use super::dates::{DateMention, find_dates, find_dates_after, head, tail};
@@ -173,8 +174,8 @@ pub fn read_sentences<'p>(
     reference: Option<NaiveDate>,
     exhibit_letter: bool,
 ) -> Vec<Reading<'p>> {
-    let told_on = super::acts::dateline(text, reference);
-    let names = Names::new(text, context);
+    let told_on = LazyCell::new(|| super::acts::dateline(text, reference));
+    let names = LazyCell::new(|| Names::new(text, context));
     let mut carry = Carry::default();
     let mut last_date = None;
     let mut readings = Vec::new();
@@ -203,7 +204,7 @@ pub fn read_sentences<'p>(
             carry = Carry { paragraph: Some(sentence.paragraph), exchange, lead_in: carry.lead_in.take() };
         }
         let cues = find_cues(masked, context.patterns);
-        let mentions = find_dates_after(masked, reference, told_on, last_date);
+        let mentions = find_dates_after(masked, reference, *told_on, last_date);
         last_date = mentions.last().map(|d| d.date).or(last_date);
         let reports = find_reports(masked, &mentions);
         let mut dates = assign_roles(masked, &mentions, &cues, carry.lead_in.as_ref(), sentence.paragraph);
@@ -294,13 +295,18 @@ pub fn is_point(sentence: &str) -> bool {
     POINT.is_match(sentence)
 }
 
+/// True if a masked text names an exchange, a body of one, or a delisting: nothing is read in any other.
+pub fn speaks_of_exchange(masked: &str) -> bool {
+    DIRECT.is_match(masked)
+}
+
 /// True if a text names Nasdaq or a body of it.
 pub fn names_nasdaq(text: &str) -> bool {
     NASDAQ.is_match(text)
 }
 
 fn exchange_of(sentence: &str, rules: &[Citation]) -> Option<Exchange> {
-    let at = |regex: &Regex| regex.find(sentence).map(|m| m.start());
+    let at = |regex: &Matcher| regex.find(sentence).map(|m| m.start());
     let american = at(&NYSE_AMERICAN);
     let nyse = at(&NYSE).filter(|n| american.is_none_or(|a| a > *n));
     let nasdaq = at(&NASDAQ);

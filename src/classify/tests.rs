@@ -193,7 +193,7 @@ fn a_phrase_of_the_users_own_is_read_beside_ours() {
         matches: vec!["Nasdaq pinged us".to_owned()],
         near_misses: vec!["Nasdaq is open".to_owned()],
     };
-    let own = [Phrase::compile(source, &std::collections::BTreeMap::new()).expect("a phrase")];
+    let own = [Phrase::compile(source).expect("a phrase")];
     let context = DocumentContext { filed: date("2012-05-22"), ..Default::default() };
     assert!(new_events(&classify(text, &context)).is_empty());
     let reading = classify(text, &DocumentContext { patterns: &own, ..context });

@@ -512,7 +512,7 @@ fn check_reading(checker: &mut Checker, raw: &RawConfig) -> ReadingSettings {
         if raw.pattern[..index].iter().any(|other| other.name == source.name) {
             checker.fault(format!("pattern[{index}].name: \"{}\" is used twice", source.name));
         }
-        match Phrase::compile(source.clone(), &BTreeMap::new()) {
+        match Phrase::compile(source.clone()) {
             Ok(pattern) => {
                 checker.faults.extend(pattern.check_examples());
                 patterns.push(pattern);

@@ -298,6 +298,8 @@ impl Element {
         lower.make_ascii_lowercase();
         let name: &[u8] = lower;
         match name.strip_prefix(b"xhtml:").unwrap_or(name) {
+            // Most tags are one of these: they are told at once.
+            b"font" | b"b" | b"a" | b"i" | b"u" | b"span" => Self::Inline,
             b"br" => Self::LineBreak,
             b"td" | b"th" => Self::Cell,
             b"table" | b"thead" | b"tbody" | b"tfoot" | b"tr" | b"html" | b"body" => Self::Row,

@@ -17,8 +17,8 @@ mod overdue;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::matcher::Matcher;
 use chrono::NaiveDate;
-use regex::Regex;
 
 use super::acts::{Act, WEAK_PANEL, history_cue, kind_of, retells};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
@@ -293,7 +293,7 @@ impl Assembler<'_> {
         let mut deadlines = self.stated_deadlines(group, kind, &reach, &by_rule);
         let headline: Vec<&str> =
             self.sentences.iter().filter(|s| s.zone == Zone::Headline).map(|s| s.text.as_str()).collect();
-        let flag = |regex: &Regex| {
+        let flag = |regex: &Matcher| {
             core.iter().any(|i| regex.is_match(&self.sentences[*i].text)) || headline.iter().any(|h| regex.is_match(h))
         };
         let letter = is_letter(kind);

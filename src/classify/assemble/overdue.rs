@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::super::matcher::Matcher;
 use chrono::NaiveDate;
-use regex::Regex;
 
 use super::super::phrases::Signal;
 use super::super::reports::{
@@ -112,7 +112,7 @@ impl Assembler<'_> {
         let Some(first) = core.iter().copied().find(body) else { return Vec::new() };
         let goes_on_here = |i: &usize| core.contains(i) || (*i > first && goes_on(&self.sentences[*i].text));
         let said: Vec<usize> = thread.iter().copied().filter(body).filter(goes_on_here).collect();
-        let says = |pattern: &Regex| said.iter().copied().find(|i| pattern.is_match(&self.sentences[*i].text));
+        let says = |pattern: &Matcher| said.iter().copied().find(|i| pattern.is_match(&self.sentences[*i].text));
         let told = |i: &usize| !self.sentences[*i].reports.is_empty() && body(i);
         let defined = self.defined_reports();
         let named = |term: &str| said.iter().any(|i| self.sentences[*i].text.contains(term));
