@@ -45,11 +45,11 @@ impl std::fmt::Display for Point {
 }
 
 /// Steps of the program that commit or rename: it is killed before and after each.
-const WRITES: [&str; 49] = [
+const WRITES: [&str; 48] = [
     "add a subscription",
     "add days",
     "add to the counters",
-    "begin an attempt",
+    "begin attempts",
     "begin digests",
     "begin to read a filing",
     "bring the schema up to date",
@@ -63,7 +63,6 @@ const WRITES: [&str; 49] = [
     "fold the log in",
     "forget fact",
     "forget unconfirmed subscriptions",
-    "freeze a message",
     "let go of old facts",
     "let go of old filers",
     "look back",
@@ -81,7 +80,7 @@ const WRITES: [&str; 49] = [
     "record a backfill",
     "record a pass",
     "record a reading",
-    "record that a mail was taken",
+    "record mails that were taken",
     "record whom to watch",
     "remember a block",
     "remember a refused User-Agent",

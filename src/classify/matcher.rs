@@ -222,10 +222,10 @@ impl Part {
         let last_start = self.gap.last_end(text, after);
         // Of what lies behind the gap only so much can matter.
         let until = self.max_bytes.map_or(text.len(), |bytes| text.len().min(last_start + bytes));
-        let until = text.ceil_char_boundary(next_char(text, until).min(text.len()));
+        let until = text.ceil_char_boundary(until);
         let mut at = after;
         let all = std::iter::from_fn(move || {
-            // The character behind is kept in sight, for boundaries.
+            // A range hides nothing from boundaries.
             let found = (at <= last_start).then(|| self.regex.find(Input::new(text).range(at..until))).flatten()?;
             at = next_char(text, found.start());
             Some(found.span())

@@ -1,12 +1,13 @@
 //! Writes the mails that subscribers get, and keeps their bytes before anything is sent.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use tokio::sync::OnceCell;
 
+use super::subscriptions::SubscriptionBook;
 use super::{Watcher, Watchlist};
 use crate::agenda::{DueDate, News, falling_due};
 use crate::alert::{Alert, digest_message_id, thread_id};
@@ -19,12 +20,10 @@ use crate::render::{
     DIGEST_SUBJECT, Digest, DigestEntry, Setting, Style, describe_alert, describe_digest, render_calendar, render_html,
     render_text, subject,
 };
-use crate::store::{CarriedNotice, DigestMail, DueMessage};
+use crate::store::{AlertRow, CarriedNotice, DigestMail, DueMessage};
 use crate::subscription::Subscription;
 use crate::webhook::{WEBHOOK, write_body};
 
-/// A digest that takes another notice while it is written is written again, so often.
-const MOST_WRITINGS: usize = 5;
 /// A digest looks ahead so far.
 const AHEAD: Days = Days::new(7);
 /// Dates that a letter sets lie within so many days of its filing (Rule 5810(c): 180 days, and a second 180).
@@ -50,45 +49,33 @@ pub struct Recipient {
 }
 
 impl Watcher {
-    /// The exact bytes to send: those of the first attempt, or now made and kept before anything is sent. `None` for a
-    /// message that was dropped meanwhile, and for a digest that has nothing to tell and whose recipient no longer wants it
-    /// then: that is dropped here.
-    pub(super) async fn frozen_bytes(
+    /// Gathers what a message is written of. `None` for a digest that has nothing to tell and whose recipient no longer wants
+    /// it then.
+    pub(super) async fn draft(
         &self,
         message: &DueMessage,
+        carried: &[CarriedNotice],
         outlook: &Outlook,
-    ) -> anyhow::Result<Option<Vec<u8>>> {
-        if let Some(bytes) = &message.bytes {
-            return Ok(Some(bytes.clone()));
-        }
-        for _ in 0..MOST_WRITINGS {
-            let carried = self.store.notices_in(message.id).await?;
-            let mut to = self.recipient(&message.recipient, &carried).await?;
-            let webhook = message.recipient.strip_prefix(WEBHOOK);
-            let webhook = webhook.and_then(|name| self.settings.webhooks.iter().find(|own| own.name == name));
-            let bytes = if let Some(webhook) = webhook {
-                let notice = carried.first().context("a message without bytes and notice")?;
-                write_body(webhook.format, &serde_json::from_str(&notice.alert.content)?, &message.message_id)?
-            } else if message.is_digest {
-                if carried.is_empty() && !self.wants_empty_digests(&message.recipient).await? {
-                    self.store.drop_message(message.id, self.clock.now()).await?;
-                    return Ok(None);
-                }
-                self.write_digest(message, &carried, &to, outlook).await?
-            } else {
-                let notice = carried.first().context("a message without bytes and notice")?;
-                let alert: Alert = serde_json::from_str(&notice.alert.content)?;
-                to.earlier = self.earlier_letters(&alert).await?;
-                write_notice(&self.settings.mail, &alert, &to, &message.message_id, self.clock.now())?
-            };
-            if self.store.freeze_message(message.id, &bytes, carried.len()).await? {
-                return Ok(Some(bytes));
-            }
-            if !self.store.is_waiting(message.id).await? {
+    ) -> anyhow::Result<Option<Draft>> {
+        let book = outlook.book(self).await?;
+        let webhook = message.recipient.strip_prefix(WEBHOOK);
+        let webhook = webhook.and_then(|name| self.settings.webhooks.iter().find(|own| own.name == name));
+        if message.is_digest {
+            if carried.is_empty() && !book.of(&message.recipient).any(|own| own.terms.schedule.sends_empty_digests()) {
                 return Ok(None);
             }
+            let to = self.recipient(&book, &message.recipient, carried);
+            return self.write_digest(message, carried, &to, outlook).await.map(|bytes| Some(Draft::Written(bytes)));
         }
-        bail!("it changes faster than it can be written")
+        let notice = carried.first().context("a message without bytes and notice")?;
+        let told = outlook.told(self, &notice.alert).await?;
+        if let Some(webhook) = webhook {
+            let bytes = write_body(webhook.format, &told.alert, &message.message_id)?;
+            return Ok(Some(Draft::Written(bytes)));
+        }
+        let mut to = self.recipient(&book, &message.recipient, carried);
+        to.earlier.clone_from(&told.earlier);
+        Ok(Some(Draft::Notice { told, to: Box::new(to), message_id: message.message_id.clone() }))
     }
 
     async fn write_digest(
@@ -130,8 +117,7 @@ impl Watcher {
 
     /// All that a mail says to its recipient besides its notices. Dates are written as the first of the subscriptions has
     /// it that the mail serves.
-    async fn recipient(&self, address: &str, carried: &[CarriedNotice]) -> anyhow::Result<Recipient> {
-        let book = self.subscriptions().await?;
+    fn recipient(&self, book: &SubscriptionBook, address: &str, carried: &[CarriedNotice]) -> Recipient {
         let names: Vec<&String> = carried.iter().flat_map(|notice| &notice.subscriptions).collect();
         let serves = |own: &&Subscription| names.contains(&&own.id) || carried.is_empty();
         let served: Vec<&Subscription> = book.of(address).filter(serves).collect();
@@ -143,7 +129,7 @@ impl Watcher {
             reasons.dedup();
         }
         let number = book.of(address).next().map(|own| own.address_id);
-        Ok(Recipient {
+        Recipient {
             address: address.to_owned(),
             reasons,
             earlier: Vec::new(),
@@ -153,7 +139,7 @@ impl Watcher {
                 .first()
                 .map(|own| Style { dates: own.terms.dates, zone: own.terms.schedule.zone })
                 .unwrap_or_default(),
-        })
+        }
     }
 
     /// What an alert's issuer told of in filings before, the first telling of each letter.
@@ -177,11 +163,6 @@ impl Watcher {
         let today = eastern_date(self.clock.now());
         let news = self.store.news_since(today.checked_sub_days(LETTERS_OF).unwrap_or(today)).await?;
         Ok((news, self.known_watchlist().await?))
-    }
-
-    async fn wants_empty_digests(&self, recipient: &str) -> anyhow::Result<bool> {
-        let book = self.subscriptions().await?;
-        Ok(book.of(recipient).any(|own| own.terms.schedule.sends_empty_digests()))
     }
 
     /// Sees to it that those get a digest who want one even when it has nothing to tell.
@@ -212,10 +193,74 @@ impl Watcher {
     }
 }
 
-/// What is known of the issuers' dates, read once for all digests of a pass.
+/// What several messages of a pass are written from, read once for all of them.
 #[derive(Debug, Default)]
 pub(super) struct Outlook {
+    /// The issuers' dates, for digests.
     known: OnceCell<(Vec<News>, Watchlist)>,
+    /// Who asked for what.
+    book: Mutex<Option<Arc<SubscriptionBook>>>,
+    /// The alert that was told last: most messages of a pass tell the same.
+    told: Mutex<Option<Arc<ToldAlert>>>,
+}
+
+/// A message that is to be written, away from whoever sends meanwhile.
+#[derive(Debug)]
+pub(super) enum Draft {
+    /// The mail that tells of an alert.
+    Notice { told: Arc<ToldAlert>, to: Box<Recipient>, message_id: String },
+    /// It is written.
+    Written(Vec<u8>),
+}
+
+impl Draft {
+    /// The message's bytes.
+    ///
+    /// # Errors
+    /// When the recipient is no address.
+    pub(super) fn write(self, settings: &MailSettings, now: DateTime<Utc>) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::Notice { told, to, message_id } => write_notice(settings, &told.alert, &to, &message_id, now),
+            Self::Written(bytes) => Ok(bytes),
+        }
+    }
+}
+
+/// An alert, and what its issuer told before.
+#[derive(Debug)]
+pub(super) struct ToldAlert {
+    row: Arc<AlertRow>,
+    alert: Alert,
+    earlier: Vec<News>,
+}
+
+impl Outlook {
+    /// Forgets what may have changed: it is read again for the messages that are written next.
+    pub(super) fn refresh(&self) {
+        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn book(&self, watcher: &Watcher) -> anyhow::Result<Arc<SubscriptionBook>> {
+        if let Some(book) = self.book.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(book);
+        }
+        let book = watcher.subscriptions().await?;
+        *self.book.lock().unwrap_or_else(PoisonError::into_inner) = Some(book.clone());
+        Ok(book)
+    }
+
+    async fn told(&self, watcher: &Watcher, row: &Arc<AlertRow>) -> anyhow::Result<Arc<ToldAlert>> {
+        let known = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(told) = known.filter(|told| told.row == *row) {
+            return Ok(told);
+        }
+        let alert: Alert = serde_json::from_str(&row.content)?;
+        let earlier = watcher.earlier_letters(&alert).await?;
+        let told = Arc::new(ToldAlert { row: row.clone(), alert, earlier });
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told.clone());
+        Ok(told)
+    }
 }
 
 impl Recipient {

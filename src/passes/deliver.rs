@@ -1,6 +1,6 @@
 //! Sends what is due. A row leaves the outbox only on the other side's final word or at its age limit.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,15 +9,15 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
 use super::compose::Outlook;
+use super::prepare::{Prepared, ReadyMessage};
 use super::ways::{Lane, Ways};
 use super::{PassError, Watcher, notified};
 use crate::alert::{is_consent, owner_message_id};
 use crate::edgar::eastern::print_eastern;
 use crate::mail::{Basics, DeliveryError, Envelope, HandOver, build_plain, sign};
 use crate::metrics::{Count, Stage};
-use crate::outbox::next_try;
 use crate::progress::Loop;
-use crate::store::{DueMessage, OnceMail, StoreError};
+use crate::store::{DueMessage, OnceMail};
 
 /// What delivery did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,11 +35,12 @@ pub struct DeliverSummary {
 /// The first message to a way out goes alone, to show whether it is open, for so long.
 const FIRST_ALONE: Duration = Duration::from_secs(5);
 /// Messages taken from the outbox at a time.
-const BATCH: usize = 100;
+const BATCH: usize = 500;
 /// Messages that wait here for their way out to have room; more stay in the outbox.
 const MOST_WAITING: usize = 20_000;
-/// Until when the last attempt of a message counts as under way.
-const LAST_ATTEMPT: TimeDelta = TimeDelta::minutes(1);
+
+/// A message that was ready for longer before its turn came may have been dropped: its recipient does not want it any more.
+const READY_FOR: TimeDelta = TimeDelta::seconds(1);
 
 /// What became of one message.
 enum Outcome {
@@ -52,11 +53,39 @@ enum Outcome {
     SetAside,
 }
 
+/// A message whose lane is free again.
+struct Done {
+    lane: Lane,
+    recipient: String,
+    n_sent_before: usize,
+    outcome: anyhow::Result<Outcome>,
+}
+
 /// A way out that led nowhere.
 struct Closed {
     reason: String,
     /// Nothing was said about the mail; otherwise the other side fell silent while it had it.
     at_once: bool,
+}
+
+/// Takes messages that are to be made ready now, one at most for a recipient.
+fn take_batch(
+    waiting: &mut VecDeque<DueMessage>,
+    under_way: &mut HashSet<String>,
+    ways: &mut Ways<'_>,
+) -> Vec<DueMessage> {
+    let mut n_reserved = HashMap::new();
+    let (mut batch, mut rest) = (Vec::new(), VecDeque::with_capacity(waiting.len()));
+    for message in waiting.drain(..) {
+        if !under_way.contains(&message.recipient) && ways.reserve(&message.recipient, &mut n_reserved) {
+            under_way.insert(message.recipient.clone());
+            batch.push(message);
+        } else {
+            rest.push_back(message);
+        }
+    }
+    *waiting = rest;
+    batch
 }
 
 impl Watcher {
@@ -73,9 +102,14 @@ impl Watcher {
         }
         let mut ways = Ways::new(&self.settings);
         let mut waiting: VecDeque<DueMessage> = VecDeque::new();
+        let mut ready: VecDeque<ReadyMessage> = VecDeque::new();
+        // Recipients to whom a message is made ready, or is on its way.
         let mut under_way: HashSet<String> = HashSet::new();
         let outlook = Outlook::default();
+        let mut preparing = FuturesUnordered::new();
         let mut in_work = FuturesUnordered::new();
+        // Whether messages wait that were not looked at.
+        let mut has_new = false;
         let mut may_be_more = true;
         let mut failure: Option<PassError> = None;
         // A limit on the network, so it runs on the network's clock.
@@ -85,26 +119,64 @@ impl Watcher {
         loop {
             // When the store fails, what is under way is brought to its end: the relay may be taking it.
             let is_open = failure.is_none() && !self.is_stopping();
-            let may_leave = |message: &DueMessage| {
-                is_open && !under_way.contains(&message.recipient) && ways.has_room(&message.recipient)
-            };
-            if let Some(message) = waiting.iter().position(may_leave).and_then(|next| waiting.remove(next)) {
-                let (lane, closed, n_sent_before) = ways.take(&message.recipient, self.clock.now());
-                under_way.insert(message.recipient.clone());
-                in_work.push(self.deliver_on(lane, message, &outlook, closed, n_sent_before));
-                continue;
+            if is_open {
+                while let Some(next) = ready.iter().position(|message| ways.has_room(&message.due.recipient))
+                    && let Some(message) = ready.remove(next)
+                {
+                    let (lane, closed, n_sent_before) = ways.take(&message.due.recipient, self.clock.now());
+                    in_work.push(self.deliver_on(lane, message, closed, n_sent_before));
+                }
+                if preparing.is_empty() && (has_new || ways.needs_more()) {
+                    has_new = false;
+                    let batch = take_batch(&mut waiting, &mut under_way, &mut ways);
+                    if !batch.is_empty() {
+                        let recipients: Vec<String> = batch.iter().map(|message| message.recipient.clone()).collect();
+                        let prepared = self.prepare(batch, &outlook);
+                        preparing.push(async { (recipients, prepared.await) });
+                    }
+                }
             }
-            let looks_for_more = is_open && may_be_more && ways.may_have_room();
-            if in_work.is_empty() && !looks_for_more {
+            // While some are made ready, those that wait have not been looked through.
+            let looks_for_more = is_open && may_be_more && preparing.is_empty() && ways.may_have_room();
+            if in_work.is_empty() && preparing.is_empty() && !looks_for_more {
                 break;
             }
             // As in reading: work that waits for the store must go on while the outbox is looked at.
-            let (lane, recipient, n_sent_before, outcome) = tokio::select! {
+            let done = tokio::select! {
                 Some(done) = in_work.next(), if !in_work.is_empty() => done,
+                Some((recipients, prepared)) = preparing.next(), if !preparing.is_empty() => {
+                    may_be_more = true;
+                    match prepared {
+                        Ok(Prepared { ready: more, gone, unwritable }) => {
+                            ready.extend(more);
+                            let rest = gone.iter().chain(unwritable.iter().map(|(message, _)| message));
+                            for message in rest {
+                                ways.release(&message.recipient);
+                                under_way.remove(&message.recipient);
+                            }
+                            for (message, reason) in unwritable {
+                                if let Err(error) = self.set_aside(&message, &reason, false).await {
+                                    failure.get_or_insert(error.into());
+                                }
+                                self.tally.add(Count::Deliveries, "set_aside", 1);
+                                summary.n_set_aside += 1;
+                            }
+                        }
+                        Err(error) => {
+                            for recipient in recipients {
+                                ways.release(&recipient);
+                                under_way.remove(&recipient);
+                            }
+                            failure.get_or_insert(error.into());
+                        }
+                    }
+                    continue;
+                }
                 due = self.due_to_others(&under_way, &waiting), if looks_for_more => {
                     match due {
                         Ok((due, is_all)) => {
                             may_be_more = !is_all && waiting.len() < MOST_WAITING;
+                            has_new = !due.is_empty();
                             waiting.extend(due);
                         }
                         Err(error) => failure = Some(error.into()),
@@ -121,6 +193,7 @@ impl Watcher {
                     continue;
                 }
             };
+            let Done { lane, recipient, n_sent_before, outcome } = done;
             self.progress.note(Loop::Deliver);
             ways.give_back(&recipient, lane);
             under_way.remove(&recipient);
@@ -148,6 +221,12 @@ impl Watcher {
                         summary.unreachable.get_or_insert(reason);
                     }
                 }
+            }
+        }
+        if !ready.is_empty() {
+            let left: Vec<i64> = ready.iter().map(|message| message.due.id).collect();
+            if let Err(error) = self.store.take_back_attempts(&left, self.clock.now()).await {
+                failure.get_or_insert(error.into());
             }
         }
         // A relay that does not say goodbye is left.
@@ -183,37 +262,24 @@ impl Watcher {
     async fn deliver_on(
         &self,
         mut lane: Lane,
-        message: DueMessage,
-        outlook: &Outlook,
+        message: ReadyMessage,
         closed: Option<String>,
         n_sent_before: usize,
-    ) -> (Lane, String, usize, anyhow::Result<Outcome>) {
-        let outcome = self.deliver_message(&mut lane, &message, outlook, closed).await;
-        (lane, message.recipient, n_sent_before, outcome)
+    ) -> Done {
+        let outcome = self.deliver_message(&mut lane, &message, closed).await;
+        Done { lane, recipient: message.due.recipient, n_sent_before, outcome }
     }
 
     async fn deliver_message(
         &self,
         lane: &mut Lane,
-        message: &DueMessage,
-        outlook: &Outlook,
+        ready: &ReadyMessage,
         closed: Option<String>,
     ) -> anyhow::Result<Outcome> {
+        let ReadyMessage { due: message, bytes, ready_at, next_try_at } = ready;
         let (id, attempt) = (message.id, message.attempts + 1);
-        let bytes = match self.frozen_bytes(message, outlook).await {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(Outcome::Gone),
-            // One message that cannot be written must not keep the others from leaving.
-            Err(error) if error.is::<StoreError>() => return Err(error),
-            Err(error) => {
-                self.set_aside(message, &format!("the mail cannot be written: {error:#}"), false).await?;
-                return Ok(Outcome::SetAside);
-            }
-        };
-        let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
         let begins_at = self.clock.now();
-        let next = next_try(message.attempts, message.created_at, begins_at, give_up_after, fastrand::u64(..));
-        if !self.store.begin_attempt(id, next.unwrap_or(begins_at + LAST_ATTEMPT)).await? {
+        if begins_at - ready_at > READY_FOR && !self.store.is_waiting(id).await? {
             return Ok(Outcome::Gone);
         }
         let from = self.links().return_address(id);
@@ -225,7 +291,7 @@ impl Watcher {
             // The way out is closed: asking once per pass is enough.
             Some(reason) => Err(DeliveryError::Unreachable(reason)),
             None => tokio::select! {
-                sent = lane.send(envelope, &bytes, begins_at) => sent,
+                sent = lane.send(envelope, bytes, begins_at) => sent,
                 () = self.let_go(hand_over) => {
                     // It is due again at once, whoever starts next.
                     self.store.postpone_message(id, "stopped before the other side had it", begins_at).await?;
@@ -252,7 +318,7 @@ impl Watcher {
             self.set_aside(message, &reason, is_bad_address).await?;
             return Ok(Outcome::SetAside);
         }
-        let Some(next_try_at) = next else {
+        let Some(next_try_at) = *next_try_at else {
             self.set_aside(message, &format!("{reason} (given up after {attempt} attempts)"), false).await?;
             return Ok(Outcome::SetAside);
         };

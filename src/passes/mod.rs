@@ -11,6 +11,7 @@ mod deliver;
 mod ledger;
 mod metrics;
 mod poll;
+mod prepare;
 mod read;
 mod reread;
 mod self_watch;

@@ -1,6 +1,8 @@
 //! The ways out: relays and webhooks. Each has connections and troubles of its own, so that one that is down holds up
 //! nobody else's messages.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::config::{MailSettings, Settings, SmtpSettings, Transport};
@@ -9,6 +11,9 @@ use crate::webhook::{WEBHOOK, WebhookSender};
 
 /// How long a way out that was found closed is not tried again.
 const CLOSED_FOR: TimeDelta = TimeDelta::seconds(5);
+/// Messages that are ready for each lane, at most: what is written in one commit, and what a process that dies leaves
+/// counted as tried.
+const READY_PER_LANE: usize = 16;
 /// Folders and sendmail take one mail after the other quickly enough; each webhook has one recipient.
 const OTHER_LANES: usize = 4;
 
@@ -106,6 +111,8 @@ impl Lane {
 struct WayState {
     way: Way,
     idle: Vec<Lane>,
+    /// Messages that are made ready, or wait for a lane.
+    n_ready: usize,
     n_in_work: usize,
     n_sent: usize,
     /// The first message goes alone, to show whether the way is open.
@@ -132,7 +139,7 @@ impl<'a> Ways<'a> {
             return place;
         }
         let (idle, is_proven) = (Vec::new(), false);
-        self.states.push(WayState { way, idle, n_in_work: 0, n_sent: 0, is_proven, closed: None });
+        self.states.push(WayState { way, idle, n_ready: 0, n_in_work: 0, n_sent: 0, is_proven, closed: None });
         self.states.len() - 1
     }
 
@@ -144,21 +151,55 @@ impl<'a> Ways<'a> {
         state.n_in_work < if state.is_proven { most } else { 1 }
     }
 
-    /// Whether any message could leave: some way has room, or one may turn up that was not used yet.
-    pub(super) fn may_have_room(&self) -> bool {
-        let n_ways = 1 + self.settings.mail.routes.len() + self.settings.webhooks.len();
-        let is_full = |state: &WayState| {
-            let most = if state.is_proven { most_lanes(self.settings, state.way) } else { 1 };
-            state.n_in_work >= most
-        };
-        self.states.len() < n_ways || self.states.iter().any(|state| !is_full(state))
+    /// Reserves a place among the messages that are ready to leave on a recipient's way, if it is time to make some ready: so
+    /// few are that each of its lanes soon has none.
+    pub(super) fn reserve(&mut self, recipient: &str, n_reserved: &mut HashMap<usize, usize>) -> bool {
+        let place = self.place(recipient);
+        let (n_taken, most) = (self.n_taken(&self.states[place]), self.most_ready(&self.states[place]));
+        // Those that are reserved together are written in one go: it begins when half of them are gone.
+        let n_new = n_reserved.entry(place).or_default();
+        let is_time = *n_new > 0 || n_taken <= most / 2;
+        if !is_time || n_taken >= most {
+            return false;
+        }
+        *n_new += 1;
+        self.states[place].n_ready += 1;
+        true
     }
 
-    /// A lane for a recipient, and why its way is closed if it is. The lane used last may have a connection open.
+    /// A message that was reserved for does not leave after all.
+    pub(super) fn release(&mut self, recipient: &str) {
+        let place = self.place(recipient);
+        self.states[place].n_ready -= 1;
+    }
+
+    /// Whether there is room for more messages than are ready: some way has, or one may turn up that was not used yet.
+    pub(super) fn may_have_room(&self) -> bool {
+        let n_ways = 1 + self.settings.mail.routes.len() + self.settings.webhooks.len();
+        self.states.len() < n_ways || self.needs_more()
+    }
+
+    /// Whether a way that was used has few messages ready.
+    pub(super) fn needs_more(&self) -> bool {
+        self.states.iter().any(|state| self.n_taken(state) <= self.most_ready(state) / 2)
+    }
+
+    /// Messages that are ready for a way at most.
+    fn most_ready(&self, state: &WayState) -> usize {
+        if state.is_proven { READY_PER_LANE * most_lanes(self.settings, state.way) } else { 1 }
+    }
+
+    /// Of them, those that there are. The first message to a way goes alone.
+    fn n_taken(&self, state: &WayState) -> usize {
+        state.n_ready + if state.is_proven { 0 } else { state.n_in_work }
+    }
+
+    /// A lane for a recipient who was reserved for, and why its way is closed if it is. The lane used last may have a connection open.
     pub(super) fn take(&mut self, recipient: &str, now: DateTime<Utc>) -> (Lane, Option<String>, usize) {
         let place = self.place(recipient);
         let state = &mut self.states[place];
         let lane = state.idle.pop().unwrap_or_else(|| Lane::new(self.settings, state.way));
+        state.n_ready -= 1;
         state.n_in_work += 1;
         let closed = state.closed.as_ref().filter(|(until, _)| now < *until).map(|(_, reason)| reason.clone());
         (lane, closed, state.n_sent)

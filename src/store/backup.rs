@@ -104,7 +104,7 @@ pub async fn restore(url: &Url, from: &Path, now: DateTime<Utc>) -> anyhow::Resu
         copy_private(&keys, &coming_keys).with_context(|| format!("{}", coming_keys.display()))?;
     }
     // A name of its own for each: none takes the place of what was there first.
-    let replaced = path.exists().then(|| beside(&path, &format!(".replaced-{}", now.format("%Y%m%dT%H%M%SZ"))));
+    let replaced = path.exists().then(|| beside(&path, &format!(".replaced-{}", now.format("%Y%m%dT%H%M%S%.3fZ"))));
     if let Some(replaced) = &replaced {
         if replaced.exists() {
             bail!("{} exists already: try again in a second", replaced.display());

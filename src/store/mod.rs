@@ -14,10 +14,12 @@ mod ledger;
 mod letters;
 mod outbox;
 mod prune;
+mod sent;
 mod subscriptions;
 mod watched;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -40,9 +42,10 @@ pub use filings::{
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
 pub use outbox::{
-    AlertRow, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals, NewNotice,
-    NoticeRow, OnceMail, Released, Withheld,
+    AlertRow, Attempt, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals,
+    NewNotice, NoticeRow, OnceMail, Released, Withheld, Written,
 };
+use sent::SentMail;
 pub use subscriptions::{
     NewSubscription, Silence, SilencedAddress, SubscriptionRow, SubscriptionState, Which, new_subscription_id,
 };
@@ -54,6 +57,9 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite
 /// which has read can never fail later for want of it.
 const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
 
+/// Connections that read.
+const READERS: u32 = 3;
+
 /// What is added to the store's name for the file with the keys.
 const KEYS: &str = ".keys";
 
@@ -63,8 +69,14 @@ const MIGRATE: &str = "bring the schema up to date";
 /// A handle on the store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// For reading.
     pool: AnyPool,
+    /// For writing. SQLite has one writer at a time and lets those that wait for another connection's sleep for milliseconds;
+    /// and what one connection writes, all others read from the disk again.
+    writer: AnyPool,
     path: PathBuf,
+    /// Mails that were taken, until the next commit.
+    sent: Arc<Mutex<Vec<SentMail>>>,
 }
 
 /// The store cannot be used, for a reason that a caller tells apart.
@@ -142,24 +154,26 @@ impl Store {
         let mut first = AnyConnection::connect_with(&options).await.map_err(|error| unusable(explain(&error)))?;
         prepare_connection(&mut first).await.map_err(|error| unusable(explain(&error)))?;
         first.close().await.map_err(|error| unusable(explain(&error)))?;
-        let pool = AnyPoolOptions::new()
-            .max_connections(4)
-            .acquire_timeout(Duration::from_secs(30))
-            // A connection that works is kept: on a full disk a new one could not be prepared.
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .after_connect(|connection, _| Box::pin(prepare_connection(connection)))
-            .connect_with(options)
-            .await
-            .map_err(|error| unusable(explain(&error)))?;
-        let store = Self { pool, path: path.clone() };
+        let pool_of = async |n_connections| {
+            let pool = AnyPoolOptions::new()
+                .max_connections(n_connections)
+                .acquire_timeout(Duration::from_secs(30))
+                // A connection that works is kept: on a full disk a new one could not be prepared.
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .after_connect(|connection, _| Box::pin(prepare_connection(connection)))
+                .connect_with(options.clone());
+            pool.await.map_err(|error| unusable(explain(&error)))
+        };
+        let (pool, writer) = (pool_of(READERS).await?, pool_of(1).await?);
+        let store = Self { pool, writer, path: path.clone(), sent: Arc::default() };
         let found = store.refuse_newer().await?;
         if create {
             if let Some(found) = found.filter(|found| *found < newest_schema()) {
                 store.keep_before_upgrade(found).await.map_err(|error| unusable(format!("{error:#}")))?;
             }
             fail_points::pass(Moment::Before, MIGRATE);
-            SQLITE_MIGRATIONS.run(&store.pool).await.map_err(|error| unusable(explain_migration(&error)))?;
+            SQLITE_MIGRATIONS.run(&store.writer).await.map_err(|error| unusable(explain_migration(&error)))?;
             fail_points::pass(Moment::After, MIGRATE);
             store.settle_upgrade().map_err(|error| unusable(error.to_string()))?;
         }
@@ -174,6 +188,7 @@ impl Store {
     /// Closes every connection; the write-ahead log is folded in.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.writer.close().await;
     }
 
     /// The size of the store on disk, the write-ahead log included.
@@ -232,7 +247,7 @@ impl Store {
     }
 
     async fn begin_write(&self) -> anyhow::Result<Transaction<'static, Any>> {
-        self.pool.begin_with(BEGIN_WRITE).await.map_err(|error| self.failed(&error, "begin"))
+        self.writer.begin_with(BEGIN_WRITE).await.map_err(|error| self.failed(&error, "begin"))
     }
 
     async fn commit(&self, transaction: Transaction<'static, Any>, what: &'static str) -> anyhow::Result<()> {
@@ -244,8 +259,19 @@ impl Store {
 
     /// One statement that is a transaction of its own. Returns how many rows it changed.
     async fn write(&self, statement: Query<'_, Any, AnyArguments>, what: &'static str) -> anyhow::Result<u64> {
+        let mut writer = self.writer.acquire().await.map_err(|error| self.failed(&error, what))?;
+        self.write_on(&mut writer, statement, what).await
+    }
+
+    /// The same on the connection for writing, where that is held already.
+    async fn write_on(
+        &self,
+        writer: &mut AnyConnection,
+        statement: Query<'_, Any, AnyArguments>,
+        what: &'static str,
+    ) -> anyhow::Result<u64> {
         fail_points::pass(Moment::Before, what);
-        let done = statement.execute(&self.pool).await.map_err(|error| self.failed(&error, what))?;
+        let done = statement.execute(writer).await.map_err(|error| self.failed(&error, what))?;
         fail_points::pass(Moment::After, what);
         Ok(done.rows_affected())
     }
@@ -402,6 +428,12 @@ fn to_micros(instant: DateTime<Utc>) -> i64 {
 
 fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
+}
+
+/// `($1, $2), ($3, $4)`
+fn rows_of_placeholders(n_rows: usize, n_columns: usize) -> String {
+    let row = |row: usize| (1..=n_columns).map(|n| format!("${}", row * n_columns + n)).collect::<Vec<_>>().join(", ");
+    (0..n_rows).map(|n| format!("({})", row(n))).collect::<Vec<_>>().join(", ")
 }
 
 /// `$1, $2, $3`

@@ -1,9 +1,13 @@
 //! Alerts, notices and the messages that carry them.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sqlx::AnyConnection;
 
-use super::{Store, from_micros, to_micros};
+use super::{Store, from_micros, placeholders, rows_of_placeholders, to_micros};
 use crate::edgar::ids::AccessionNumber;
 use crate::webhook::WEBHOOK;
 
@@ -153,11 +157,31 @@ pub struct DueMessage {
     pub is_prompt: bool,
 }
 
+/// An attempt that is about to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The message's number in the outbox.
+    pub message: i64,
+    /// When it is tried again if nothing is heard of this attempt.
+    pub next_try_at: DateTime<Utc>,
+    /// The mail, where it was written for this attempt.
+    pub written: Option<Written>,
+}
+
+/// A mail as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The mail.
+    pub bytes: Vec<u8>,
+    /// How many notices it was written of.
+    pub n_notices: usize,
+}
+
 /// A notice within a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CarriedNotice {
     /// Its alert.
-    pub alert: AlertRow,
+    pub alert: Arc<AlertRow>,
     /// The subscriptions that asked for it.
     pub subscriptions: Vec<String>,
     /// The events that they asked for, by their places in the filing.
@@ -236,6 +260,9 @@ pub struct MessageTotals {
     pub dropped: i64,
 }
 
+/// Rows in one statement.
+const MOST_ROWS: usize = 200;
+
 type MessageColumns = (i64, String, String, String, i64, String, i64, i64, Option<String>, Option<i64>);
 
 const MESSAGE_COLUMNS: &str = "id, message_id, recipient, subject, created_at, state, next_try_at, attempts, \
@@ -276,70 +303,103 @@ impl Store {
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "record an alert"))?;
-        for notice in notices {
-            self.insert_notice(connection, &alert.id, notice, alert.created_at).await?;
-        }
-        Ok(())
+        self.insert_notices(connection, &alert.id, notices, alert.created_at).await
     }
 
-    async fn insert_notice(
+    /// Writes the notices of an alert and the messages that carry them, many at a time. Who has a notice of it already gets
+    /// no other, nor who unsubscribed, bounced or was erased since the subscriptions were read.
+    async fn insert_notices(
         &self,
         connection: &mut AnyConnection,
         alert: &str,
-        notice: &NewNotice,
+        notices: &[NewNotice],
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
-        let told: Option<(i64,)> = sqlx::query_as("SELECT message FROM notices WHERE alert = $1 AND recipient = $2")
+        let told: Vec<(String,)> = sqlx::query_as("SELECT recipient FROM notices WHERE alert = $1")
             .bind(alert.to_owned())
-            .bind(notice.recipient.clone())
-            .fetch_optional(&mut *connection)
+            .fetch_all(&mut *connection)
             .await
-            .map_err(|error| self.failed(&error, "look up a notice"))?;
-        if told.is_some() || !self.may_be_told(connection, &notice.recipient).await? {
-            return Ok(());
-        }
-        let message = match &notice.digest {
-            Some(digest) => self.digest_for(connection, notice, digest).await?,
-            None => {
-                let new = NewMessage {
+            .map_err(|error| self.failed(&error, "look up notices"))?;
+        let told: HashSet<String> = told.into_iter().map(|(recipient,)| recipient).collect();
+        for some in notices.chunks(MOST_ROWS) {
+            let reachable = self.reachable(connection, some).await?;
+            let is_to_be_told = |notice: &&NewNotice| {
+                let recipient = &notice.recipient;
+                !told.contains(recipient) && (recipient.starts_with(WEBHOOK) || reachable.contains(recipient))
+            };
+            let (in_digests, alone): (Vec<&NewNotice>, Vec<&NewNotice>) =
+                some.iter().filter(is_to_be_told).partition(|notice| notice.digest.is_some());
+            let messages: Vec<NewMessage<'_>> = alone
+                .iter()
+                .map(|notice| NewMessage {
                     message_id: &notice.message_id,
                     recipient: &notice.recipient,
                     subject: &notice.subject,
                     bytes: None,
                     held_until: Some(notice.due_at).filter(|due| *due > now),
                     is_digest: false,
-                };
-                self.insert_message(connection, &new, now).await?
+                })
+                .collect();
+            let mut carried: Vec<(&NewNotice, i64)> = Vec::with_capacity(some.len());
+            let numbers = self.insert_messages(connection, &messages, now).await?;
+            carried.extend(alone.iter().copied().zip(numbers));
+            for notice in in_digests {
+                if let Some(digest) = &notice.digest {
+                    carried.push((notice, self.digest_for(connection, notice, digest).await?));
+                }
             }
-        };
-        sqlx::query(
-            "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events)
-             VALUES ($1, $2, $7, $3, $4, $5, $6)",
-        )
-        .bind(alert.to_owned())
-        .bind(notice.recipient.clone())
-        .bind(serde_json::to_string(&notice.subscriptions)?)
-        .bind(to_micros(notice.due_at))
-        .bind(message)
-        .bind(serde_json::to_string(&notice.ordinals)?)
-        .bind(if notice.recipient.starts_with(WEBHOOK) { "webhook" } else { "mail" })
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| self.failed(&error, "record a notice"))?;
+            self.link_notices(connection, alert, &carried).await?;
+        }
         Ok(())
     }
 
-    /// Whoever unsubscribed, bounced or was erased since the subscriptions were read is not told.
-    async fn may_be_told(&self, connection: &mut AnyConnection, recipient: &str) -> anyhow::Result<bool> {
-        if recipient.starts_with(WEBHOOK) {
-            return Ok(true);
-        }
-        let found: Option<(i64,)> = sqlx::query_as("SELECT id FROM addresses WHERE address = $1 AND silenced IS NULL")
-            .bind(recipient.to_owned())
-            .fetch_optional(connection)
+    /// The recipients of notices whose addresses may be written to.
+    async fn reachable(
+        &self,
+        connection: &mut AnyConnection,
+        notices: &[NewNotice],
+    ) -> anyhow::Result<HashSet<String>> {
+        let statement = format!(
+            "SELECT address FROM addresses WHERE silenced IS NULL AND address IN ({})",
+            placeholders(notices.len())
+        );
+        let query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+        let rows: Vec<(String,)> = notices
+            .iter()
+            .fold(query, |query, notice| query.bind(notice.recipient.clone()))
+            .fetch_all(connection)
             .await
-            .map_err(|error| self.failed(&error, "look up an address"))?;
-        Ok(found.is_some())
+            .map_err(|error| self.failed(&error, "look up addresses"))?;
+        Ok(rows.into_iter().map(|(address,)| address).collect())
+    }
+
+    /// Writes notices that messages carry, by the messages' numbers.
+    async fn link_notices(
+        &self,
+        connection: &mut AnyConnection,
+        alert: &str,
+        carried: &[(&NewNotice, i64)],
+    ) -> anyhow::Result<()> {
+        if carried.is_empty() {
+            return Ok(());
+        }
+        let statement = format!(
+            "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events) VALUES {}",
+            rows_of_placeholders(carried.len(), 7)
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(statement));
+        for (notice, message) in carried {
+            query = query
+                .bind(alert.to_owned())
+                .bind(notice.recipient.clone())
+                .bind(if notice.recipient.starts_with(WEBHOOK) { "webhook" } else { "mail" })
+                .bind(serde_json::to_string(&notice.subscriptions)?)
+                .bind(to_micros(notice.due_at))
+                .bind(*message)
+                .bind(serde_json::to_string(&notice.ordinals)?);
+        }
+        query.execute(connection).await.map_err(|error| self.failed(&error, "record notices"))?;
+        Ok(())
     }
 
     pub(super) async fn insert_withheld(
@@ -384,7 +444,7 @@ impl Store {
             .execute(&mut *connection)
             .await
             .map_err(|error| self.failed(&error, "release a withheld notice"))?;
-        self.insert_notice(connection, &alert.id, notice, now).await
+        self.insert_notices(connection, &alert.id, std::slice::from_ref(notice), now).await
     }
 
     /// The digest that a notice goes into: the one that waits for the same instant, or a new one. One that has been written
@@ -408,7 +468,7 @@ impl Store {
             return Ok(id);
         }
         let new = digest_message(&notice.recipient, digest, notice.due_at);
-        self.insert_message(connection, &new, notice.due_at).await
+        self.insert_message(connection, new, notice.due_at).await
     }
 
     /// Puts digests in the outbox that are to leave even with nothing in them, each unless the same recipient has one for
@@ -428,34 +488,58 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "look up a digest"))?;
             if begun.is_none() {
-                self.insert_message(&mut transaction, &digest_message(recipient, mail, *due_at), *due_at).await?;
+                self.insert_message(&mut transaction, digest_message(recipient, mail, *due_at), *due_at).await?;
             }
         }
         self.commit(transaction, "begin digests").await
     }
 
-    /// A message that is held back counts its age from when it is due.
+    /// Puts messages in the outbox and returns their numbers, in their order. One that is held back counts its age from when
+    /// it is due.
+    async fn insert_messages(
+        &self,
+        connection: &mut AnyConnection,
+        messages: &[NewMessage<'_>],
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Vec<i64>> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement = format!(
+            "INSERT INTO messages (message_id, recipient, subject, created_at, next_try_at, bytes, held_until, is_digest, state)
+             VALUES {} RETURNING id, message_id",
+            rows_of_placeholders(messages.len(), 9)
+        );
+        let mut query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+        for new in messages {
+            let due_at = to_micros(new.held_until.unwrap_or(now));
+            query = query
+                .bind(new.message_id.to_owned())
+                .bind(new.recipient.to_owned())
+                .bind(new.subject.to_owned())
+                .bind(due_at)
+                .bind(due_at)
+                .bind(new.bytes.map(<[u8]>::to_vec))
+                .bind(new.held_until.map(to_micros))
+                .bind(i64::from(new.is_digest))
+                .bind(MessageState::Waiting.as_str());
+        }
+        let rows: Vec<(i64, String)> =
+            query.fetch_all(connection).await.map_err(|error| self.failed(&error, "record messages"))?;
+        // Nobody promises their order.
+        let numbers: HashMap<&str, i64> = rows.iter().map(|(id, message_id)| (message_id.as_str(), *id)).collect();
+        Ok(messages.iter().filter_map(|new| numbers.get(new.message_id).copied()).collect())
+    }
+
+    /// Puts one message in the outbox and returns its number.
     async fn insert_message(
         &self,
         connection: &mut AnyConnection,
-        new: &NewMessage<'_>,
+        new: NewMessage<'_>,
         now: DateTime<Utc>,
     ) -> anyhow::Result<i64> {
-        let (id,): (i64,) = sqlx::query_as(
-            "INSERT INTO messages (message_id, recipient, subject, created_at, state, next_try_at, bytes, held_until, is_digest)
-             VALUES ($1, $2, $3, $4, 'waiting', $4, $5, $6, $7) RETURNING id",
-        )
-        .bind(new.message_id.to_owned())
-        .bind(new.recipient.to_owned())
-        .bind(new.subject.to_owned())
-        .bind(to_micros(new.held_until.unwrap_or(now)))
-        .bind(new.bytes.map(<[u8]>::to_vec))
-        .bind(new.held_until.map(to_micros))
-        .bind(i64::from(new.is_digest))
-        .fetch_one(connection)
-        .await
-        .map_err(|error| self.failed(&error, "record a message"))?;
-        Ok(id)
+        let numbers = self.insert_messages(connection, &[new], now).await?;
+        numbers.first().copied().context("a message that was put in the outbox has no number")
     }
 
     /// Puts a mail in the outbox, unless what it tells was told before.
@@ -485,7 +569,7 @@ impl Store {
         if done.rows_affected() > 0 {
             let bytes = Some(bytes.as_slice());
             let new = NewMessage { message_id, recipient, subject, bytes, held_until: None, is_digest: false };
-            self.insert_message(connection, &new, now).await?;
+            self.insert_message(connection, new, now).await?;
         }
         Ok(())
     }
@@ -540,30 +624,41 @@ impl Store {
         Ok(due.collect())
     }
 
-    /// The notices that a message carries, in the order their alerts were raised.
+    /// The notices that messages carry, by message, in the order their alerts were raised. An alert that several of them
+    /// tell is the same for all.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn notices_in(&self, message: i64) -> anyhow::Result<Vec<CarriedNotice>> {
-        type Row = (String, i64, i64, String, String, Option<String>);
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT alerts.id, alerts.accession, alerts.created_at, alerts.content, notices.subscriptions, notices.events
-             FROM notices JOIN alerts ON alerts.id = notices.alert
-             WHERE notices.message = $1 ORDER BY alerts.created_at, alerts.id",
-        )
-        .bind(message)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "read what a message carries"))?;
-        let carried = rows.into_iter().filter_map(|(id, accession, created_at, content, subscriptions, ordinals)| {
-            Some(CarriedNotice {
-                alert: alert_row((id, accession, created_at, content))?,
+    pub async fn notices_in(&self, messages: &[i64]) -> anyhow::Result<HashMap<i64, Vec<CarriedNotice>>> {
+        type Row = (i64, String, String, Option<String>);
+        let statement = format!(
+            "SELECT message, alert, subscriptions, events FROM notices WHERE message IN ({})",
+            placeholders(messages.len())
+        );
+        let query = messages.iter().fold(sqlx::query_as(sqlx::AssertSqlSafe(statement)), |query, id| query.bind(*id));
+        let rows: Vec<Row> =
+            query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "read what messages carry"))?;
+        let mut alerts: HashMap<String, Arc<AlertRow>> = HashMap::new();
+        let mut carried: HashMap<i64, Vec<CarriedNotice>> = HashMap::new();
+        for (message, id, subscriptions, ordinals) in rows {
+            let alert = match alerts.get(&id) {
+                Some(alert) => alert.clone(),
+                None => {
+                    let Some(alert) = self.alert(&id).await? else { continue };
+                    alerts.entry(id).or_insert(Arc::new(alert)).clone()
+                }
+            };
+            carried.entry(message).or_default().push(CarriedNotice {
+                alert,
                 // Names that cannot be read cost the mail its last line, not the mail.
                 subscriptions: serde_json::from_str(&subscriptions).unwrap_or_default(),
-                ordinals: ordinals.and_then(|ordinals| serde_json::from_str(&ordinals).ok()).unwrap_or_default(),
-            })
-        });
-        Ok(carried.collect())
+                ordinals: ordinals.and_then(|list| serde_json::from_str(&list).ok()).unwrap_or_default(),
+            });
+        }
+        for notices in carried.values_mut() {
+            notices.sort_by(|a, b| (a.alert.created_at, &a.alert.id).cmp(&(b.alert.created_at, &b.alert.id)));
+        }
+        Ok(carried)
     }
 
     /// When the next waiting message is due, if any waits.
@@ -578,48 +673,79 @@ impl Store {
         Ok(next.map(from_micros))
     }
 
-    /// Keeps the exact bytes of a mail before its first attempt, so that every attempt sends the same. `false` when it no
-    /// longer waits, or no longer carries so many notices: then it is to be written again.
+    /// Counts attempts before they are made, sets the time of the next, and keeps the exact bytes of the mails, so that
+    /// every attempt sends the same. A mail goes out only when this is on disk: a store that cannot be written must not send
+    /// the same mail again and again. Tells for each whether it may leave: not if somebody dropped it since it was found
+    /// due, nor if it carries other notices by now than those it was written of; then it is to be written again.
+    ///
+    /// # Errors
+    /// When the store cannot be written: then nothing is to be sent.
+    pub async fn begin_attempts(&self, attempts: &[Attempt]) -> anyhow::Result<Vec<bool>> {
+        let mut may_leave: HashSet<i64> = HashSet::new();
+        let mut transaction = self.begin_write().await?;
+        for some in attempts.chunks(MOST_ROWS) {
+            // A list of values to join with would be walked for every message that waits: each message is named instead.
+            let of_each = |column: usize| -> String {
+                (0..some.len()).map(|row| format!(" WHEN ${} THEN ${}", row * 4 + 1, row * 4 + column)).collect()
+            };
+            let numbers: Vec<String> = (0..some.len()).map(|row| format!("${}", row * 4 + 1)).collect();
+            let statement = format!(
+                "UPDATE messages SET attempts = attempts + 1, next_try_at = CASE id{next_try_at} END,
+                        bytes = COALESCE(bytes, CASE id{bytes} END)
+                 WHERE id IN ({numbers}) AND state = 'waiting'
+                   AND (bytes IS NULL) = (CASE id{bytes} END IS NOT NULL)
+                   AND (bytes IS NOT NULL
+                        OR (SELECT COUNT(*) FROM notices WHERE message = messages.id) = CASE id{n_notices} END)
+                 RETURNING id",
+                next_try_at = of_each(2),
+                bytes = of_each(3),
+                n_notices = of_each(4),
+                numbers = numbers.join(", "),
+            );
+            let query = some.iter().fold(sqlx::query_as(sqlx::AssertSqlSafe(statement)), |query, attempt| {
+                let written = attempt.written.as_ref();
+                let n_notices = written.map_or(0, |written| written.n_notices);
+                query
+                    .bind(attempt.message)
+                    .bind(to_micros(attempt.next_try_at))
+                    .bind(written.map(|written| written.bytes.clone()))
+                    .bind(i64::try_from(n_notices).unwrap_or(i64::MAX))
+            });
+            let rows: Vec<(i64,)> =
+                query.fetch_all(&mut *transaction).await.map_err(|error| self.failed(&error, "begin attempts"))?;
+            may_leave.extend(rows.into_iter().map(|(id,)| id));
+        }
+        self.commit(transaction, "begin attempts").await?;
+        Ok(attempts.iter().map(|attempt| may_leave.contains(&attempt.message)).collect())
+    }
+
+    /// Takes attempts back that were not made: the messages are due at once.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn freeze_message(&self, id: i64, bytes: &[u8], n_notices: usize) -> anyhow::Result<bool> {
-        let statement = sqlx::query(
-            "UPDATE messages SET bytes = $2
-             WHERE id = $1 AND bytes IS NULL AND state = 'waiting' AND (SELECT COUNT(*) FROM notices WHERE message = $1) = $3",
-        )
-        .bind(id)
-        .bind(bytes.to_vec())
-        .bind(i64::try_from(n_notices).unwrap_or(i64::MAX));
-        Ok(self.write(statement, "freeze a message").await? > 0)
+    pub async fn take_back_attempts(&self, messages: &[i64], now: DateTime<Utc>) -> anyhow::Result<()> {
+        for some in messages.chunks(MOST_ROWS) {
+            let statement = format!(
+                "UPDATE messages SET attempts = attempts - 1, next_try_at = $1 WHERE state = 'waiting' AND id IN ({})",
+                (2..some.len() + 2).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+            );
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(to_micros(now));
+            self.write(some.iter().fold(query, |query, id| query.bind(*id)), "postpone a message").await?;
+        }
+        Ok(())
     }
 
     /// Whether a message is still to be sent.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn is_waiting(&self, id: i64) -> anyhow::Result<bool> {
+    pub async fn is_waiting(&self, message: i64) -> anyhow::Result<bool> {
         let found: Option<(String,)> = sqlx::query_as("SELECT state FROM messages WHERE id = $1")
-            .bind(id)
+            .bind(message)
             .fetch_optional(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "read a message"))?;
         Ok(found.is_some_and(|(state,)| MessageState::parse(&state) == MessageState::Waiting))
-    }
-
-    /// Counts an attempt before it is made and sets the time of the next. A mail goes out only when this is on disk:
-    /// a store that cannot be written must not send the same mail again and again. `false` when the message no longer
-    /// waits: somebody dropped it since it was found due.
-    ///
-    /// # Errors
-    /// When the store cannot be written: then nothing is to be sent.
-    pub async fn begin_attempt(&self, id: i64, next_try_at: DateTime<Utc>) -> anyhow::Result<bool> {
-        let statement = sqlx::query(
-            "UPDATE messages SET attempts = attempts + 1, next_try_at = $2 WHERE id = $1 AND state = 'waiting'",
-        )
-        .bind(id)
-        .bind(to_micros(next_try_at));
-        Ok(self.write(statement, "begin an attempt").await? > 0)
     }
 
     /// Notes the reason of a temporary failure and when the message is tried next.
@@ -635,22 +761,6 @@ impl Store {
         .bind(reply.to_owned())
         .bind(to_micros(next_try_at));
         self.write(statement, "postpone a message").await?;
-        Ok(())
-    }
-
-    /// Records that a message was taken. Its bytes are dropped.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub async fn record_sent(&self, id: i64, reply: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let statement = sqlx::query(
-            "UPDATE messages SET state = 'sent', last_reply = $2, final_at = $3, bytes = NULL
-             WHERE id = $1 AND state = 'waiting'",
-        )
-        .bind(id)
-        .bind(reply.to_owned())
-        .bind(to_micros(now));
-        self.write(statement, "record that a mail was taken").await?;
         Ok(())
     }
 

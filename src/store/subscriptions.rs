@@ -1,5 +1,7 @@
 //! Subscriptions and the addresses behind them.
 
+use std::collections::{HashMap, HashSet};
+
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Any, AnyConnection, Transaction};
@@ -256,18 +258,16 @@ impl Store {
         let is_configured =
             |row: &&SubscriptionRow| row.origin == Origin::Config && row.state == SubscriptionState::Active;
         let active: Vec<&SubscriptionRow> = before.iter().filter(is_configured).collect();
+        let by_id: HashMap<&str, &SubscriptionRow> = active.iter().map(|row| (row.id.as_str(), *row)).collect();
         let is_new = |new: &&NewSubscription| {
-            !active.iter().any(|row| {
+            by_id.get(new.id.as_str()).is_none_or(|row| {
                 let is_same_address = row.address == new.address || new.erased_as.contains(&row.address);
-                row.id == new.id && is_same_address && row.written == new.written
+                !is_same_address || row.written != new.written
             })
         };
         let begun: Vec<&NewSubscription> = configured.iter().filter(is_new).collect();
-        let gone: Vec<&str> = active
-            .iter()
-            .map(|row| row.id.as_str())
-            .filter(|id| !configured.iter().any(|subscription| subscription.id == *id))
-            .collect();
+        let kept: HashSet<&str> = configured.iter().map(|subscription| subscription.id.as_str()).collect();
+        let gone: Vec<&str> = active.iter().map(|row| row.id.as_str()).filter(|id| !kept.contains(id)).collect();
         if begun.is_empty() && gone.is_empty() {
             return Ok(false);
         }

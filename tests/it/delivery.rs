@@ -257,3 +257,60 @@ async fn starttls_is_required_and_never_opportunistic() {
     );
     assert_eq!(relay.seen().len(), 0);
 }
+
+const EIGHT_DESKS: &str = "[[subscription]]\nemail = \"a@example.com\"\n\
+     [[subscription]]\nemail = \"b@example.com\"\n\
+     [[subscription]]\nemail = \"c@example.com\"\n\
+     [[subscription]]\nemail = \"d@example.com\"\n\
+     [[subscription]]\nemail = \"e@example.com\"\n\
+     [[subscription]]\nemail = \"f@example.com\"\n\
+     [[subscription]]\nemail = \"g@example.com\"\n\
+     [[subscription]]\nemail = \"h@example.com\"\n";
+
+/// A desk of eight and a relay that takes the first mail, which goes alone, and then says nothing until it is told.
+async fn desk_with_slow_relay() -> (FakeSmtp, Desk) {
+    let n_mails = AtomicUsize::new(0);
+    let relay = FakeSmtp::scripted(move |step, _| {
+        let is_later = step == Step::Dot && n_mails.fetch_add(1, Ordering::SeqCst) > 0;
+        if is_later { Act::GoWhenTold } else { Act::Go }
+    })
+    .await;
+    let desk = desk_with_alert(&relay, EIGHT_DESKS).await;
+    (relay, desk)
+}
+
+#[tokio::test]
+async fn what_was_made_ready_and_did_not_leave_before_a_stop_is_due_at_once() {
+    let (relay, desk) = desk_with_slow_relay().await;
+    let stop = async {
+        // One was taken, each of four connections has one, and three are ready.
+        relay.until_seen(5).await;
+        desk.watcher.stop();
+        relay.tell();
+    };
+    let (delivered, ()) = tokio::join!(desk.watcher.deliver(None), stop);
+    assert_eq!(delivered.expect("a delivery").n_sent, 5);
+    let left = desk.watcher.store.open_messages().await.expect("the outbox");
+    assert_eq!(left.len(), 3);
+    for message in left {
+        assert_eq!((message.attempts, message.state), (0, MessageState::Waiting));
+        assert!(message.next_try_at <= desk.watcher.clock.now());
+    }
+}
+
+#[tokio::test]
+async fn what_is_dropped_while_it_waits_for_a_slow_relay_is_not_sent() {
+    let (relay, desk) = desk_with_slow_relay().await;
+    let drop_one = async {
+        relay.until_seen(5).await;
+        let seen: Vec<String> = relay.seen().into_iter().map(|mail| mail.to).collect();
+        let open = desk.watcher.store.open_messages().await.expect("the outbox");
+        let ready = open.iter().find(|message| !seen.contains(&message.recipient)).expect("one that is ready");
+        assert!(desk.watcher.store.drop_message(ready.id, desk.watcher.clock.now()).await.expect("dropped"));
+        desk.clock.advance(Duration::from_secs(2));
+        relay.tell();
+    };
+    let (delivered, ()) = tokio::join!(desk.watcher.deliver(None), drop_one);
+    assert_eq!(delivered.expect("a delivery").n_sent, 7);
+    assert_eq!(relay.taken().len(), 7);
+}

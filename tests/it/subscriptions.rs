@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use edgar_watch::clock::Clock;
 use edgar_watch::demo::edgar::Archive;
 use edgar_watch::passes::PassError;
-use edgar_watch::store::{MessageState, NewSubscription, OnceMail, Silence, Store, SubscriptionState, Which};
+use edgar_watch::store::{Attempt, MessageState, NewSubscription, OnceMail, Silence, Store, SubscriptionState, Which};
 use edgar_watch::subscription::{Origin, WrittenSubscription};
 
 use crate::support::filings::TestFiling;
@@ -223,7 +223,8 @@ async fn a_mail_dropped_after_it_was_found_due_is_not_sent() {
     assert_eq!(store.due_messages(now(&desk), 10).await.expect("the outbox").len(), 1);
     assert!(store.drop_message(1, now(&desk)).await.expect("dropped"));
     let next = now(&desk) + Duration::from_secs(30);
-    assert!(!store.begin_attempt(1, next).await.expect("an attempt"), "it no longer waits");
+    let attempt = Attempt { message: 1, next_try_at: next, written: None };
+    assert_eq!(store.begin_attempts(&[attempt]).await.expect("an attempt"), [false], "it no longer waits");
     let ended = store.subscriptions(Which::Live).await.expect("subscriptions");
     assert_eq!(ended.len(), 1, "and its recipient keeps the subscription");
 }

@@ -1,0 +1,67 @@
+//! Mails that were taken. None counts as sent before that is on the disk; those that are taken at the same time share a
+//! commit, so that a disk that needs a millisecond for one does not hold up all connections to a relay.
+
+use std::sync::PoisonError;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use tokio::sync::oneshot;
+
+use super::{Store, to_micros};
+
+/// A mail that was taken.
+#[derive(Debug)]
+pub(super) struct SentMail {
+    message: i64,
+    reply: String,
+    at: DateTime<Utc>,
+    /// Told once it is on the disk.
+    recorded: oneshot::Sender<Result<(), String>>,
+}
+
+impl Store {
+    /// Records that a message was taken. Its bytes are dropped.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn record_sent(&self, message: i64, reply: &str, now: DateTime<Utc>) -> anyhow::Result<()> {
+        let (recorded, mut heard) = oneshot::channel();
+        let mail = SentMail { message, reply: reply.to_owned(), at: now, recorded };
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+        // Whoever may write next does it for all that wait.
+        let mut writer = tokio::select! {
+            biased;
+            heard = &mut heard => return told(heard),
+            writer = self.writer.acquire() => writer.map_err(|error| self.failed(&error, "record mails that were taken"))?,
+        };
+        let mails = std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner));
+        if !mails.is_empty() {
+            let of_each = |column: usize| -> String {
+                (0..mails.len()).map(|row| format!(" WHEN ${} THEN ${}", row * 3 + 1, row * 3 + column)).collect()
+            };
+            let numbers: Vec<String> = (0..mails.len()).map(|row| format!("${}", row * 3 + 1)).collect();
+            let statement = format!(
+                "UPDATE messages SET state = 'sent', bytes = NULL, last_reply = CASE id{} END, final_at = CASE id{} END
+                 WHERE id IN ({}) AND state = 'waiting'",
+                of_each(2),
+                of_each(3),
+                numbers.join(", ")
+            );
+            let statement = mails.iter().fold(sqlx::query(sqlx::AssertSqlSafe(statement)), |statement, mail| {
+                statement.bind(mail.message).bind(mail.reply.clone()).bind(to_micros(mail.at))
+            });
+            let written = self.write_on(&mut writer, statement, "record mails that were taken").await;
+            for mail in mails {
+                // Who no longer listens was let go of, and its mail is recorded all the same.
+                let _ = mail.recorded.send(written.as_ref().map(drop).map_err(|error| format!("{error:#}")));
+            }
+            written?;
+        }
+        drop(writer);
+        told(heard.await)
+    }
+}
+
+fn told(heard: Result<Result<(), String>, oneshot::error::RecvError>) -> anyhow::Result<()> {
+    heard.context("a mail that was taken is not recorded")?.map_err(anyhow::Error::msg)
+}
