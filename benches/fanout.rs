@@ -1,9 +1,11 @@
-//! One filing to 10,000 subscribers over a relay on loopback, each mail with its durable commits:
+//! One filing to 10,000 subscribers over a relay on loopback, one mail after another on each connection:
 //! `cargo bench --bench fanout`. Prints the rate, the memory, and whether everyone got it once.
 
-use std::collections::HashMap;
+#[path = "common/relay.rs"]
+mod relay;
+
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Instant;
 
 use edgar_watch::clock::SystemClock;
@@ -12,57 +14,9 @@ use edgar_watch::demo::edgar::LoopbackEdgar;
 use edgar_watch::demo::invented_archive;
 use edgar_watch::passes::Watcher;
 use edgar_watch::store::Store;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
-use tokio::net::{TcpListener, TcpStream};
+use relay::Taken;
 
 const N_SUBSCRIBERS: usize = 10_000;
-
-type Taken = Arc<Mutex<HashMap<String, usize>>>;
-
-/// A relay that takes everything and keeps nothing but who it was for.
-async fn serve(stream: TcpStream, taken: Taken) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut stream = BufStream::new(stream);
-    let mut line = String::new();
-    let mut recipient = String::new();
-    let mut answer: &[u8] = b"220 sink\r\n";
-    loop {
-        stream.write_all(answer).await?;
-        stream.flush().await?;
-        line.clear();
-        if stream.read_line(&mut line).await? == 0 {
-            return Ok(());
-        }
-        answer = match line.get(..4).unwrap_or_default() {
-            "EHLO" => b"250-sink\r\n250 8BITMIME\r\n",
-            "RCPT" => {
-                line.trim_end().clone_into(&mut recipient);
-                b"250 ok\r\n"
-            }
-            "DATA" => {
-                stream.write_all(b"354 go\r\n").await?;
-                stream.flush().await?;
-                let mut body = Vec::new();
-                loop {
-                    let start = body.len();
-                    if stream.read_until(b'\n', &mut body).await? == 0 {
-                        return Ok(());
-                    }
-                    if &body[start..] == b".\r\n" {
-                        break;
-                    }
-                }
-                *taken.lock().expect("nobody panics with it").entry(recipient.clone()).or_default() += 1;
-                b"250 taken\r\n"
-            }
-            "QUIT" => {
-                stream.write_all(b"221 bye\r\n").await?;
-                return stream.flush().await;
-            }
-            _ => b"250 ok\r\n",
-        };
-    }
-}
 
 /// A number of /proc/self/status, in MB.
 fn memory_mb(key: &str) -> f64 {
@@ -72,22 +26,10 @@ fn memory_mb(key: &str) -> f64 {
 }
 
 async fn run(connections: usize, dkim_key: Option<&str>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
     let taken = Taken::default();
-    let (for_sink, folder) = (taken.clone(), tempfile::tempdir().expect("a folder"));
-    // The sink has a thread of its own, as a relay has a machine of its own.
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let listener = listener.into_std().expect("a listener");
-        runtime.block_on(async move {
-            let listener = TcpListener::from_std(listener).expect("a listener");
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, for_sink.clone()));
-            }
-        });
-    });
+    let port = relay::start(taken.clone()).await;
     let edgar = LoopbackEdgar::start(invented_archive()).await.expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
     let mut text = format!(
         "[edgar]\nuser_agent = \"EDGAR Watch bench@example.com\"\nwww_url = \"{url}\"\ndata_url = \"{url}\"\n\
          max_requests_per_second = 1000\n[watch]\nissuers = [\"0009990107\"]\n[store]\nurl = \"sqlite://state.db\"\n\
@@ -120,7 +62,7 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
     let sent = watcher.deliver(None).await.expect("a delivery").n_sent;
     let delivered = began.elapsed();
     let taken = taken.lock().expect("nobody panics with it");
-    let n_once = taken.values().filter(|n| **n == 1).count();
+    let n_once = taken.values().filter(|times| times.len() == 1).count();
     println!(
         "{connections:>3} connections, {:8}: {sent} mails in {:.2} s, {:.0} a second; {n_once} recipients once, {} more often; \
          subscribed in {:.2} s, read and put in the outbox in {:.2} s; resident {before_mb:.0} -> {:.0} MB, peak {:.0} MB",

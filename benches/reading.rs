@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use chrono::NaiveDate;
@@ -31,12 +32,12 @@ impl AsRef<[u8]> for Text {
 }
 
 static SUBMISSIONS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let real = common::real_files("submissions_txt");
+    let real = real_files("submissions_txt");
     if real.is_empty() { common::invented_submissions() } else { real }
 });
 
 static HTML: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
-    let real = common::real_files("html_8-K");
+    let real = real_files("html_8-K");
     if !real.is_empty() {
         return real;
     }
@@ -60,20 +61,40 @@ static NOTICES: LazyLock<Vec<Text>> = LazyLock::new(|| {
 });
 
 fn main() {
-    if common::real_files("html_8-K").is_empty() {
+    if real_files("html_8-K").is_empty() {
         println!("../shared is not there: invented documents are read");
     }
     println!(
         "{} submissions, {} bytes; {} HTML documents, {} bytes, {} bytes of text; {} notices, {} bytes",
         SUBMISSIONS.len(),
-        common::size(&SUBMISSIONS),
+        size(&SUBMISSIONS),
         HTML.len(),
-        common::size(&HTML),
-        common::size(&ORDINARY),
+        size(&HTML),
+        size(&ORDINARY),
         NOTICES.len(),
-        common::size(&NOTICES),
+        size(&NOTICES),
     );
     divan::main();
+}
+
+/// Files below a folder of `../shared/edgar`, in the order of their names; none where there is no such folder.
+fn real_files(folder: &str) -> Vec<Vec<u8>> {
+    let mut paths = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/edgar").join(folder), &mut paths);
+    paths.sort();
+    paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
+}
+
+fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { walk(&path, paths) } else { paths.push(path) }
+    }
+}
+
+/// Bytes in all.
+fn size(files: &[impl AsRef<[u8]>]) -> usize {
+    files.iter().map(|file| file.as_ref().len()).sum()
 }
 
 fn read_submission(bytes: &[u8]) -> Vec<Vec<u8>> {
@@ -92,34 +113,34 @@ fn decide(text: &Text) -> Reading {
 #[divan::bench]
 fn submission_to_documents(bencher: Bencher) {
     bencher
-        .counter(BytesCount::new(common::size(&SUBMISSIONS)))
+        .counter(BytesCount::new(size(&SUBMISSIONS)))
         .bench(|| SUBMISSIONS.iter().map(|bytes| read_submission(bytes).len()).sum::<usize>());
 }
 
 #[divan::bench]
 fn html_to_normalised_text(bencher: Bencher) {
     bencher
-        .counter(BytesCount::new(common::size(&HTML)))
+        .counter(BytesCount::new(size(&HTML)))
         .bench(|| HTML.iter().map(|html| html_to_text(html).len()).sum::<usize>());
 }
 
 #[divan::bench]
 fn ordinary_text_to_decision(bencher: Bencher) {
     bencher
-        .counter(BytesCount::new(common::size(&ORDINARY)))
+        .counter(BytesCount::new(size(&ORDINARY)))
         .bench(|| ORDINARY.iter().map(|text| decide(text).events.len()).sum::<usize>());
 }
 
 #[divan::bench]
 fn notices_to_decision(bencher: Bencher) {
     bencher
-        .counter(BytesCount::new(common::size(&NOTICES)))
+        .counter(BytesCount::new(size(&NOTICES)))
         .bench(|| NOTICES.iter().map(|text| decide(text).events.len()).sum::<usize>());
 }
 
 #[divan::bench]
 fn html_to_decision(bencher: Bencher) {
-    bencher.counter(BytesCount::new(common::size(&HTML))).bench(|| {
+    bencher.counter(BytesCount::new(size(&HTML))).bench(|| {
         HTML.iter()
             .map(|html| decide(&Text { words: to_text(html), filed: NaiveDate::from_ymd_opt(2012, 6, 1) }).events.len())
             .sum::<usize>()

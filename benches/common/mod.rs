@@ -1,24 +1,7 @@
-//! What several benches read: real documents where `../shared` has them, else invented ones.
-
-use std::path::{Path, PathBuf};
+//! Invented documents that several benches read.
 
 use edgar_watch::demo::edgar::Archive;
 use edgar_watch::demo::{file_determination, invented_archive};
-
-/// Files below a folder of `../shared/edgar`, in the order of their names; none where there is no such folder.
-pub fn real_files(folder: &str) -> Vec<Vec<u8>> {
-    let mut paths = Vec::new();
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/edgar").join(folder), &mut paths);
-    paths.sort();
-    paths.iter().filter_map(|path| std::fs::read(path).ok()).collect()
-}
-
-fn walk(folder: &Path, paths: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() { walk(&path, paths) } else { paths.push(path) }
-    }
-}
 
 /// The submissions of the invented archive.
 pub fn invented_submissions() -> Vec<Vec<u8>> {
@@ -38,9 +21,4 @@ pub fn feed_page(n_entries: usize) -> Vec<u8> {
         file_determination(&mut archive, n, first + chrono::Duration::seconds(n as i64));
     }
     archive.feed_page("8-K", 0, n_entries).expect("a page").into_bytes()
-}
-
-/// Bytes in all.
-pub fn size(files: &[impl AsRef<[u8]>]) -> usize {
-    files.iter().map(|file| file.as_ref().len()).sum()
 }
