@@ -1,6 +1,9 @@
 //! One filing to 10,000 subscribers over a relay on loopback, one mail after another on each connection:
 //! `cargo bench --bench fanout`. Prints the rate, the memory, and whether everyone got it once.
 
+#[path = "common/desk.rs"]
+#[allow(dead_code)]
+mod desk;
 #[path = "common/relay.rs"]
 mod relay;
 
@@ -30,14 +33,9 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
     let port = relay::start(taken.clone()).await;
     let edgar = LoopbackEdgar::start(invented_archive()).await.expect("a port");
     let folder = tempfile::tempdir().expect("a folder");
-    let mut text = format!(
-        "[edgar]\nuser_agent = \"EDGAR Watch bench@example.com\"\nwww_url = \"{url}\"\ndata_url = \"{url}\"\n\
-         max_requests_per_second = 1000\n[watch]\nissuers = [\"0009990107\"]\n[store]\nurl = \"sqlite://state.db\"\n\
-         [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n\
-         [mail.smtp]\nhost = \"127.0.0.1\"\nport = {port}\nconnections = {connections}\n\
-         [http]\npublic_url = \"https://alerts.example.com\"\n",
-        url = edgar.url()
-    );
+    // It ends within the relay's table.
+    let mut text = desk::configuration(&edgar.url(), port, &[9_990_107], 0);
+    let _ = write!(text, "connections = {connections}\n[http]\npublic_url = \"https://alerts.example.com\"\n");
     if let Some(key) = dkim_key {
         let _ = write!(text, "[[mail.dkim]]\nselector = \"bench\"\nkey_file = \"{key}\"\n");
     }

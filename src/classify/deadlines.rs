@@ -1,9 +1,9 @@
 //! Times by which something is due, as a notice states them.
 
-use super::matcher::Matcher;
 use chrono::NaiveDate;
 
 use super::dates::{head, tail};
+use super::matcher::Matcher;
 use super::sentences::{Reading, Role, RoleDate, names_nasdaq};
 use super::{Deadline, DeadlineKind, EventKind};
 

@@ -1,4 +1,4 @@
-//! Writes the mails that subscribers get, and keeps their bytes before anything is sent.
+//! Writes the mails that subscribers get.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

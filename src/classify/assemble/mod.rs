@@ -17,12 +17,12 @@ mod overdue;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::matcher::Matcher;
 use chrono::NaiveDate;
 
 use super::acts::{Act, WEAK_PANEL, history_cue, kind_of, retells};
 use super::certainty::{Observed, confidence, runner_up, weigh_history, weigh_news};
 use super::deadlines::{ByRule, invites_appeal, stated_deadline};
+use super::matcher::Matcher;
 use super::outlook::{find_causes, find_hearing, find_steps};
 use super::passages::PASSAGE;
 use super::phrases::Signal;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::matcher::Matcher;
 use chrono::NaiveDate;
 
+use super::super::matcher::Matcher;
 use super::super::phrases::Signal;
 use super::super::reports::{
     ANNUAL, QUARTERLY, ReportMention, WEEK_SLACK, guess, is_first_of_form, nearest_known, resolve,
