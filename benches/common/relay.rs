@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
 /// When mails for each recipient came to DATA.
@@ -29,27 +29,31 @@ pub async fn start(taken: Taken) -> u16 {
 
 async fn serve(stream: TcpStream, taken: Taken) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut stream = BufStream::new(stream);
+    let mut stream = BufReader::new(stream);
     let mut line = String::new();
     let mut recipient = String::new();
-    let mut answer: &[u8] = b"220 sink\r\n";
+    let mut answers = b"220 sink\r\n".to_vec();
     loop {
-        stream.write_all(answer).await?;
-        stream.flush().await?;
+        // What was asked in one piece is answered in one.
+        if stream.buffer().is_empty() {
+            stream.write_all(&answers).await?;
+            answers.clear();
+        }
         line.clear();
         if stream.read_line(&mut line).await? == 0 {
             return Ok(());
         }
-        answer = match line.get(..4).unwrap_or_default() {
-            "EHLO" => b"250-sink\r\n250 8BITMIME\r\n",
+        let answer: &[u8] = match line.get(..4).unwrap_or_default() {
+            "EHLO" => b"250-sink\r\n250-PIPELINING\r\n250 8BITMIME\r\n",
             "RCPT" => {
                 line.trim_end().clone_into(&mut recipient);
                 b"250 ok\r\n"
             }
             "DATA" => {
                 let began = Instant::now();
-                stream.write_all(b"354 go\r\n").await?;
-                stream.flush().await?;
+                answers.extend_from_slice(b"354 go\r\n");
+                stream.write_all(&answers).await?;
+                answers.clear();
                 let mut body = Vec::new();
                 loop {
                     let start = body.len();
@@ -63,11 +67,9 @@ async fn serve(stream: TcpStream, taken: Taken) -> std::io::Result<()> {
                 taken.lock().expect("nobody panics with it").entry(recipient.clone()).or_default().push(began);
                 b"250 taken\r\n"
             }
-            "QUIT" => {
-                stream.write_all(b"221 bye\r\n").await?;
-                return stream.flush().await;
-            }
+            "QUIT" => return stream.write_all(b"221 bye\r\n").await,
             _ => b"250 ok\r\n",
         };
+        answers.extend_from_slice(answer);
     }
 }

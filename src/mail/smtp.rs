@@ -9,7 +9,7 @@ use anyhow::Context;
 use lettre::address::Address;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
 
@@ -47,7 +47,14 @@ pub struct SmtpTransport {
     timeouts: SmtpTimeouts,
     tls: Option<TlsParameters>,
     credentials: Option<Credentials>,
-    connection: Option<AsyncSmtpConnection>,
+    connection: Option<Connection>,
+}
+
+/// An open connection.
+struct Connection {
+    inner: AsyncSmtpConnection,
+    /// Whether the relay takes commands before it has answered those before (RFC 2920), once that was asked.
+    is_pipelined: Option<bool>,
 }
 
 impl std::fmt::Debug for SmtpTransport {
@@ -93,14 +100,16 @@ impl SmtpTransport {
     /// # Errors
     /// [`DeliveryError`]; after one the connection is given up.
     pub async fn send(&mut self, envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
-        if let Some(connection) = self.connection.take() {
+        if let Some(mut connection) = self.connection.take() {
             // A relay closes idle connections; that says nothing about the mail, so a new one is tried at once.
-            match self.transact(connection, envelope, bytes).await {
-                Err(DeliveryError::Unreachable(_)) => {}
-                other => return other,
+            if self.ask_for_pipelining(&mut connection).await.is_ok() {
+                match self.transact(connection, envelope, bytes).await {
+                    Err(DeliveryError::Unreachable(_)) => {}
+                    other => return other,
+                }
             }
         }
-        let connection = self.connect().await?;
+        let connection = Connection { inner: self.connect().await?, is_pipelined: None };
         self.transact(connection, envelope, bytes).await
     }
 
@@ -109,7 +118,7 @@ impl SmtpTransport {
     /// # Errors
     /// [`DeliveryError::Unreachable`].
     pub async fn greet(&mut self) -> Result<(), DeliveryError> {
-        self.connection = Some(self.connect().await?);
+        self.connection = Some(Connection { inner: self.connect().await?, is_pipelined: None });
         self.close().await;
         Ok(())
     }
@@ -118,7 +127,7 @@ impl SmtpTransport {
     pub async fn close(&mut self) {
         if let Some(mut connection) = self.connection.take() {
             // The relay's answer to QUIT changes nothing.
-            let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
+            let _ = tokio::time::timeout(Duration::from_secs(2), connection.inner.quit()).await;
             fail_points::pass(Moment::After, "the answer to QUIT");
         }
     }
@@ -162,59 +171,98 @@ impl SmtpTransport {
         Ok(connection)
     }
 
+    /// Asks a relay that gets more than one mail whether it takes commands in one piece; lettre keeps that to itself.
+    async fn ask_for_pipelining(&self, connection: &mut Connection) -> Result<(), Fault> {
+        if connection.is_pipelined.is_none() {
+            let hello = Ehlo::new(ClientId::default());
+            let names_it = |reply: Response| reply.has_code(250) && reply.message().any(|line| line == "PIPELINING");
+            connection.is_pipelined = match limit(self.timeouts.command, connection.inner.command(hello)).await {
+                Ok(reply) => Some(names_it(reply)),
+                // It was greeted before, and that holds.
+                Err(Fault::Answered { .. }) => Some(false),
+                Err(fault) => return Err(fault),
+            };
+        }
+        Ok(())
+    }
+
     /// One transaction. The connection is kept only after success: after a refusal its state is not worth guessing.
     async fn transact(
         &mut self,
-        mut connection: AsyncSmtpConnection,
+        mut connection: Connection,
         envelope: Envelope<'_>,
         bytes: &[u8],
     ) -> Result<String, DeliveryError> {
         let mut parameters = Vec::new();
-        if !bytes.is_ascii() && connection.server_info().supports_feature(Extension::EightBitMime) {
+        if !bytes.is_ascii() && connection.inner.server_info().supports_feature(Extension::EightBitMime) {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        let command = self.timeouts.command;
         let (from, to) = (parse_address(envelope.from)?, parse_address(envelope.to)?);
-        let first = limit(command, connection.command(Mail::new(Some(from), parameters))).await;
-        match first {
-            Ok(_) => fail_points::pass(Moment::After, "the answer to MAIL"),
-            // No answer to the first command means the connection was dead, not that the mail was judged.
-            Err(Fault::Broken(reason)) => return Err(self.unreachable(&Fault::Broken(reason))),
-            Err(fault) => return Err(self.judged(fault, &mut connection).await),
+        let (mail, rcpt) = (Mail::new(Some(from), parameters), Rcpt::new(to, Vec::new()));
+        if let Err(refusal) = self.command(&mut connection, mail, rcpt).await {
+            return Err(self.judged(refusal, connection).await);
         }
-        if let Err(fault) = limit(command, connection.command(Rcpt::new(to, Vec::new()))).await {
-            let is_bad =
-                matches!(&fault, Fault::Answered { code, text } if *code >= 500 && is_about_the_address(*code, text));
-            return Err(match self.judged(fault, &mut connection).await {
-                DeliveryError::Permanent(words) if is_bad => DeliveryError::BadAddress(words),
-                other => other,
-            });
-        }
-        fail_points::pass(Moment::After, "the answer to RCPT");
-        if let Err(fault) = limit(self.timeouts.data_start, connection.command(Data)).await {
-            return Err(self.judged(fault, &mut connection).await);
-        }
-        fail_points::pass(Moment::After, "the answer to DATA");
         // lettre writes the mail and its final dot in one step: from its first byte on, the mail may be the relay's.
         envelope.hand_over.begin();
-        match limit(self.timeouts.data, connection.message(bytes)).await {
+        match limit(self.timeouts.data, connection.inner.message(bytes)).await {
             Ok(reply) => {
                 fail_points::pass(Moment::After, "the answer to the final dot");
                 self.connection = Some(connection);
                 Ok(print_reply(&reply))
             }
-            Err(fault) => Err(self.judged(fault, &mut connection).await),
+            Err(fault) => Err(self.judged(Refusal { fault, of: Refused::Mail, n_to_come: 0 }, connection).await),
         }
     }
 
-    /// A fault that concerns this mail. Without an answer the mail may have been taken, so it is tried again, with
-    /// the same bytes.
-    async fn judged(&self, fault: Fault, connection: &mut AsyncSmtpConnection) -> DeliveryError {
+    /// MAIL, RCPT and DATA, one after the other or in one piece.
+    async fn command(&self, connection: &mut Connection, mail: Mail, rcpt: Rcpt) -> Result<(), Refusal> {
+        let SmtpTimeouts { command, data_start, .. } = self.timeouts;
+        let is_pipelined = connection.is_pipelined == Some(true);
+        let inner = &mut connection.inner;
+        let refused =
+            |of, n_after: usize| move |fault| Refusal { fault, of, n_to_come: if is_pipelined { n_after } else { 0 } };
+        let first = if is_pipelined { format!("{mail}{rcpt}{Data}") } else { mail.to_string() };
+        match limit(command, inner.command(first)).await {
+            Ok(_) => fail_points::pass(Moment::After, "the answer to MAIL"),
+            // No answer to the first command means the connection was dead, not that the mail was judged.
+            Err(fault @ Fault::Broken(_)) => return Err(refused(Refused::Connection, 0)(fault)),
+            Err(fault) => return Err(refused(Refused::Mail, 2)(fault)),
+        }
+        let answer = async { if is_pipelined { inner.read_response().await } else { inner.command(rcpt).await } };
+        limit(command, answer).await.map_err(refused(Refused::Recipient, 1))?;
+        fail_points::pass(Moment::After, "the answer to RCPT");
+        let answer = async { if is_pipelined { inner.read_response().await } else { inner.command(Data).await } };
+        limit(data_start, answer).await.map_err(refused(Refused::Mail, 0))?;
+        fail_points::pass(Moment::After, "the answer to DATA");
+        Ok(())
+    }
+
+    /// A refusal of this mail. Without an answer the mail may have been taken, so it is tried again, with the same bytes.
+    async fn judged(&self, refusal: Refusal, mut connection: Connection) -> DeliveryError {
+        let Refusal { fault, of, n_to_come } = refusal;
+        if let Refused::Connection = of {
+            return self.unreachable(&fault);
+        }
+        let is_bad = matches!(of, Refused::Recipient)
+            && matches!(&fault, Fault::Answered { code, text } if *code >= 500 && is_about_the_address(*code, text));
         if matches!(fault, Fault::Answered { .. }) {
             fail_points::pass(Moment::After, "a refusal");
         }
-        let _ = tokio::time::timeout(Duration::from_secs(2), connection.abort()).await;
+        let say_goodbye = async {
+            let mut waits_for_mail = false;
+            for _ in 0..n_to_come {
+                waits_for_mail = connection.inner.read_response().await.is_ok_and(|reply| reply.has_code(354));
+            }
+            // Where the relay waits for the mail all the same, any word would be taken for it; a mail without its end is none.
+            if !waits_for_mail {
+                connection.inner.abort().await;
+            }
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(2), say_goodbye).await;
         match fault {
+            Fault::Answered { code, text } if is_bad => {
+                DeliveryError::BadAddress(format!("relay answered {code} \"{text}\""))
+            }
             Fault::Answered { code, text } if code >= 500 => {
                 DeliveryError::Permanent(format!("relay answered {code} \"{text}\""))
             }
@@ -230,6 +278,19 @@ impl SmtpTransport {
             Fault::Broken(reason) => format!("{relay}: {reason}"),
         })
     }
+}
+
+/// A step that failed, whom that concerns, and how many answers are to come to what was sent ahead.
+struct Refusal {
+    fault: Fault,
+    of: Refused,
+    n_to_come: usize,
+}
+
+enum Refused {
+    Connection,
+    Mail,
+    Recipient,
 }
 
 /// Why a step failed.

@@ -1,6 +1,7 @@
 //! Delivery: what each answer of the relay leads to, and that every attempt sends the same bytes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use edgar_watch::config::{SmtpSettings, SmtpTls};
@@ -202,6 +203,79 @@ async fn one_address_with_two_subscriptions_gets_one_mail_that_names_both() {
     assert!(text.contains("because of your subscriptions: config:1 (") && text.contains("config:2 ("), "{text}");
 }
 
+fn in_the_clear(relay: &FakeSmtp) -> SmtpSettings {
+    SmtpSettings {
+        host: "127.0.0.1".to_owned(),
+        port: relay.port(),
+        tls: SmtpTls::None,
+        ca_file: None,
+        login: None,
+        connections: 4,
+    }
+}
+
+async fn send_to(transport: &mut SmtpTransport, to: &str) -> Result<String, DeliveryError> {
+    let envelope = Envelope { from: "a@example.com", to, message_id: "x@y", hand_over: &HandOver::default() };
+    transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await
+}
+
+#[tokio::test]
+async fn a_relay_that_offers_it_gets_the_commands_of_further_mails_in_one_piece() {
+    let relay = FakeSmtp::start().await;
+    relay.offer_pipelining();
+    let mut transport = SmtpTransport::new(&in_the_clear(&relay), SmtpTimeouts::default()).expect("a transport");
+    for n in 0..3 {
+        send_to(&mut transport, &format!("reader{n}@example.com")).await.expect("it is taken");
+    }
+    let to: Vec<String> = relay.taken().into_iter().map(|mail| mail.to).collect();
+    assert_eq!(to, ["reader0@example.com", "reader1@example.com", "reader2@example.com"]);
+    assert_eq!((relay.n_pipelined(), relay.n_connections()), (2, 1), "the first is sent before it is known");
+
+    let plain = FakeSmtp::start().await;
+    let mut transport = SmtpTransport::new(&in_the_clear(&plain), SmtpTimeouts::default()).expect("a transport");
+    for n in 0..3 {
+        send_to(&mut transport, &format!("reader{n}@example.com")).await.expect("it is taken");
+    }
+    assert_eq!((plain.taken().len(), plain.n_pipelined()), (3, 0), "nothing is sent ahead unless it is offered");
+}
+
+/// RFC 2920 lets a relay answer DATA with 354 though it refused the one recipient.
+#[tokio::test]
+async fn what_is_refused_in_one_piece_leaves_no_mail_behind_and_costs_no_other() {
+    for (step, answer_to_data) in [
+        (Step::Mail, "354 go ahead"),
+        (Step::Rcpt, "354 go ahead"),
+        (Step::Mail, "503 5.5.1 no mail"),
+        (Step::Rcpt, "554 5.5.1 no valid recipients"),
+    ] {
+        let is_refused = Arc::new(AtomicBool::new(false));
+        let relay = FakeSmtp::scripted(move |at, line| {
+            let is_other = at == step && line.contains("other");
+            if is_other {
+                is_refused.store(true, Ordering::SeqCst);
+            }
+            match at {
+                _ if is_other => Act::Say("550 5.1.1 no such user"),
+                Step::Data if is_refused.swap(false, Ordering::SeqCst) => Act::Say(answer_to_data),
+                _ => Act::Go,
+            }
+        })
+        .await;
+        relay.offer_pipelining();
+        let mut transport = SmtpTransport::new(&in_the_clear(&relay), SmtpTimeouts::default()).expect("a transport");
+        send_to(&mut transport, "reader@example.com").await.expect("it is taken");
+        let from = if step == Step::Mail { "other@example.com" } else { "a@example.com" };
+        let envelope = Envelope { from, to: "other@example.com", message_id: "x@y", hand_over: &HandOver::default() };
+        let error = transport.send(envelope, b"Subject: y\r\n\r\ny\r\n").await.expect_err("it is refused");
+        assert_eq!(error.to_string(), "relay answered 550 \"5.1.1 no such user\"");
+        assert_eq!(matches!(error, DeliveryError::BadAddress(_)), step == Step::Rcpt, "{step:?}: {error:?}");
+        send_to(&mut transport, "second@example.com").await.expect("it is taken");
+        let to: Vec<String> = relay.seen().into_iter().map(|mail| mail.to).collect();
+        assert_eq!(to, ["reader@example.com", "second@example.com"], "{step:?}, {answer_to_data}");
+        assert_eq!((relay.n_pipelined(), relay.n_connections()), (1, 2));
+    }
+}
+
 /// A relay that hangs costs its step's time limit, not the process.
 #[tokio::test]
 async fn a_relay_that_hangs_is_given_up_at_each_step() {
@@ -215,19 +289,9 @@ async fn a_relay_that_hangs_is_given_up_at_each_step() {
     ] {
         let relay = FakeSmtp::scripted(move |at, _| if at == step { Act::Hang } else { Act::Go }).await;
         let limit = Duration::from_millis(200);
-        let settings = SmtpSettings {
-            host: "127.0.0.1".to_owned(),
-            port: relay.port(),
-            tls: SmtpTls::None,
-            ca_file: None,
-            login: None,
-            connections: 4,
-        };
         let timeouts = SmtpTimeouts { connect: limit, command: limit, data_start: limit, data: limit };
-        let mut transport = SmtpTransport::new(&settings, timeouts).expect("a transport");
-        let envelope =
-            Envelope { from: "a@example.com", to: "b@example.com", message_id: "x@y", hand_over: &HandOver::default() };
-        let error = transport.send(envelope, b"Subject: x\r\n\r\nx\r\n").await.expect_err("no answer");
+        let mut transport = SmtpTransport::new(&in_the_clear(&relay), timeouts).expect("a transport");
+        let error = send_to(&mut transport, "b@example.com").await.expect_err("no answer");
         assert_eq!(matches!(error, DeliveryError::NoAnswer(_)), had_mail, "{step:?}: {error:?}");
         assert!(error.to_string().ends_with("no answer in 0.2 s"), "{error}");
     }

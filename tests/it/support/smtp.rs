@@ -68,6 +68,8 @@ struct Shared {
     seen: Mails,
     script: Script,
     told: Arc<watch::Sender<bool>>,
+    /// Whether PIPELINING is offered, and for how many mails MAIL, RCPT and DATA came in one piece.
+    pipelining: Arc<Mutex<Option<usize>>>,
     /// What STARTTLS is answered with, where it is offered.
     tls: Arc<Mutex<Option<TlsAcceptor>>>,
 }
@@ -93,6 +95,7 @@ impl FakeSmtp {
             seen: Mails::default(),
             script: Arc::new(script),
             told: Arc::default(),
+            pipelining: Arc::default(),
             tls: Arc::default(),
         };
         let n_connections = Arc::new(Mutex::new(0));
@@ -109,6 +112,16 @@ impl FakeSmtp {
     /// Offers STARTTLS from now on, with a certificate for a host name from an authority.
     pub fn offer_tls(&self, authority: &Authority, host: &str) {
         *self.shared.tls.lock().expect("no test panics while holding it") = Some(authority.acceptor(host));
+    }
+
+    /// Offers PIPELINING from now on.
+    pub fn offer_pipelining(&self) {
+        *self.shared.pipelining.lock().expect("no test panics while holding it") = Some(0);
+    }
+
+    /// How many mails' commands came in one piece since it was offered.
+    pub fn n_pipelined(&self) -> usize {
+        self.shared.pipelining.lock().expect("no test panics while holding it").unwrap_or(0)
     }
 
     /// Lets every step go on that waits for it, now and later.
@@ -177,7 +190,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Conversation for T {}
 type Stream = BufReader<Box<dyn Conversation>>;
 
 async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
-    let Shared { taken, seen, script, told, tls } = shared;
+    let Shared { taken, seen, script, told, pipelining, tls } = shared;
     let mut stream = BufReader::new(stream);
     let mut is_encrypted = false;
     let (mut from, mut to) = (String::new(), String::new());
@@ -195,6 +208,9 @@ async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
             "EHLO" => {
                 let has_tls = !is_encrypted && tls.lock().expect("no test panics while holding it").is_some();
                 let offer = if has_tls { "250-STARTTLS\r\n" } else { "" };
+                let pipelined =
+                    pipelining.lock().expect("no test panics while holding it").map(|_| "250-PIPELINING\r\n");
+                let offer = format!("{offer}{}", pipelined.unwrap_or_default());
                 let usual = format!("250-relay.example\r\n{offer}250-AUTH PLAIN\r\n250 8BITMIME");
                 step(&mut stream, script(Step::Ehlo, line), &usual).await
             }
@@ -215,6 +231,11 @@ async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
             "AUTH" => step(&mut stream, script(Step::Auth, line), "235 2.7.0 welcome").await,
             "MAIL" => {
                 from = bracketed(line);
+                let ahead = String::from_utf8_lossy(stream.buffer()).into_owned();
+                if ahead.starts_with("RCPT TO:") && ahead.ends_with("\r\nDATA\r\n") {
+                    let mut pipelining = pipelining.lock().expect("no test panics while holding it");
+                    *pipelining = Some(pipelining.map_or(1, |n| n + 1));
+                }
                 step(&mut stream, script(Step::Mail, line), "250 2.1.0 ok").await
             }
             "RCPT" => {
