@@ -48,6 +48,7 @@ struct Part {
     regex: meta::Regex,
     /// The most bytes that it is found in, where there is a limit.
     max_bytes: Option<usize>,
+    ends_text: bool,
 }
 
 /// Single characters that may lie between two parts.
@@ -175,7 +176,7 @@ impl Branch {
             let (first, rest) = cut_at_gaps(&self.expression);
             let part = |(gap, hir): (Gap, Hir)| {
                 let max_bytes = hir.properties().maximum_len();
-                Part { gap, regex: compile(&hir), max_bytes }
+                Part { gap, regex: compile(&hir), max_bytes, ends_text: ends_text(&hir) }
             };
             Parts { first: compile(&first), rest: rest.into_iter().map(part).collect() }
         })
@@ -194,6 +195,10 @@ impl Branch {
     /// The first place from an offset on.
     fn find_at<'h>(&self, text: &'h str, mut at: usize) -> Option<Found<'h>> {
         let Parts { first, rest } = self.parts();
+        let misses_end = |last: &Part| last.ends_text && !last.is_at_end(text, at);
+        if at > text.len() || rest.last().is_some_and(misses_end) {
+            return None;
+        }
         while at <= text.len() {
             let first = first.find(Input::new(text).range(at..))?;
             if let Some(end) = find_rest(text, first.end(), rest) {
@@ -217,6 +222,13 @@ fn find_rest(text: &str, after: usize, parts: &[Part]) -> Option<usize> {
 }
 
 impl Part {
+    /// Whether a part that ends the text is found there. What must end so is told apart from most texts by that.
+    fn is_at_end(&self, text: &str, after: usize) -> bool {
+        let from = self.max_bytes.map_or(0, |bytes| text.len().saturating_sub(bytes)).max(after);
+        let from = text.ceil_char_boundary(from);
+        self.regex.is_match(Input::new(text).range(from..))
+    }
+
     /// Where it is found as far behind an offset as the gap allows, the nearest place first.
     fn places<'h>(&'h self, text: &'h str, after: usize) -> impl Iterator<Item = Span> + 'h {
         let last_start = self.gap.last_end(text, after);
@@ -314,31 +326,42 @@ fn without_foreign_cases(hir: &Hir) -> Hir {
     })
 }
 
-/// The alternatives that an expression is at its top, also behind boundaries that they share; else itself alone.
+/// The alternatives that an expression is at its top, also behind boundaries that they share, and before what they share
+/// where one of them has a gap to be cut at; else itself alone.
 fn alternatives(hir: &Hir) -> Vec<Hir> {
     match hir.kind() {
         HirKind::Alternation(branches) => branches.clone(),
-        HirKind::Concat(parts) => match parts.split_last() {
-            Some((last, looks)) if looks.iter().all(|part| matches!(part.kind(), HirKind::Look(_))) => {
-                let behind = |branch: Hir| Hir::concat(looks.iter().cloned().chain([branch]).collect());
-                alternatives(last).into_iter().map(behind).collect()
+        HirKind::Concat(parts) => {
+            let n_looks = parts.iter().take_while(|part| matches!(part.kind(), HirKind::Look(_))).count();
+            let (looks, rest) = parts.split_at(n_looks);
+            let Some((first, shared)) = rest.split_first() else { return vec![hir.clone()] };
+            let branches = alternatives(first);
+            if !shared.is_empty() && !branches.iter().any(has_gap) {
+                return vec![hir.clone()];
             }
-            _ => vec![hir.clone()],
-        },
+            let whole = |branch: Hir| {
+                Hir::concat(looks.iter().cloned().chain([branch]).chain(shared.iter().cloned()).collect())
+            };
+            branches.into_iter().map(whole).collect()
+        }
         _ => vec![hir.clone()],
     }
 }
 
-/// Cuts an alternative at its gaps; one that has nothing but boundaries on a side stays with the other.
+fn has_gap(hir: &Hir) -> bool {
+    matches!(hir.kind(), HirKind::Concat(parts) if parts.iter().any(|part| gap_of(part).is_some()))
+}
+
+/// Cuts an alternative at its gaps; one that has nothing but boundaries on a side stays with the other. The end of the text is
+/// something to find.
 fn cut_at_gaps(hir: &Hir) -> (Hir, Vec<(Gap, Hir)>) {
-    // What must end the text is searched for from there, and no further than it reaches.
-    let ends_text = hir.properties().look_set_suffix().contains(Look::End);
     let HirKind::Concat(parts) = hir.kind() else { return (hir.clone(), Vec::new()) };
-    if ends_text {
-        return (hir.clone(), Vec::new());
-    }
     let says = |parts: &[Hir]| parts.iter().any(|part| part.properties().minimum_len().is_some_and(|bytes| bytes > 0));
-    let is_cut = |at: &usize| gap_of(&parts[*at]).is_some() && says(&parts[..*at]) && says(&parts[*at + 1..]);
+    let ends = |parts: &[Hir]| parts.iter().any(ends_text);
+    let is_cut = |at: &usize| {
+        let (before, after) = (&parts[..*at], &parts[*at + 1..]);
+        gap_of(&parts[*at]).is_some() && says(before) && (says(after) || ends(after))
+    };
     let mut cuts: Vec<usize> = Vec::new();
     for at in (0..parts.len()).filter(is_cut) {
         // Between two gaps, too, there must be something to find.
@@ -351,6 +374,11 @@ fn cut_at_gaps(hir: &Hir) -> (Hir, Vec<(Gap, Hir)>) {
     let ends = cuts.iter().skip(1).copied().chain([parts.len()]);
     let rest = cuts.iter().zip(ends).filter_map(|(at, end)| Some((gap_of(&parts[*at])?, part(at + 1, end))));
     (first, rest.collect())
+}
+
+/// Whether all that it stands for ends the text.
+fn ends_text(hir: &Hir) -> bool {
+    hir.properties().look_set_suffix().contains(Look::End)
 }
 
 fn gap_of(hir: &Hir) -> Option<Gap> {
