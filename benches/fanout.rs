@@ -8,25 +8,13 @@ mod desk;
 mod relay;
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Instant;
 
-use edgar_watch::clock::SystemClock;
-use edgar_watch::config;
 use edgar_watch::demo::edgar::LoopbackEdgar;
 use edgar_watch::demo::invented_archive;
-use edgar_watch::passes::Watcher;
-use edgar_watch::store::Store;
 use relay::Taken;
 
 const N_SUBSCRIBERS: usize = 10_000;
-
-/// A number of /proc/self/status, in MB.
-fn memory_mb(key: &str) -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
-    line.trim_start_matches(':').split_whitespace().next().and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-}
 
 async fn run(connections: usize, dkim_key: Option<&str>) {
     let taken = Taken::default();
@@ -34,7 +22,7 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
     let edgar = LoopbackEdgar::start(invented_archive()).await.expect("a port");
     let folder = tempfile::tempdir().expect("a folder");
     // It ends within the relay's table.
-    let mut text = desk::configuration(&edgar.url(), port, &[9_990_107], 0);
+    let mut text = desk::Desk { relay: port, ..desk::Desk::new(edgar.url(), 9_990_107) }.configuration();
     let _ = write!(text, "connections = {connections}\n[http]\npublic_url = \"https://alerts.example.com\"\n");
     if let Some(key) = dkim_key {
         let _ = write!(text, "[[mail.dkim]]\nselector = \"bench\"\nkey_file = \"{key}\"\n");
@@ -45,14 +33,12 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
             "[[subscription]]\nemail = \"reader{n}@example.net\"\nkinds = [\"default\", \"deficiency_notice\"]\n"
         );
     }
-    let settings = Arc::new(config::parse(&text, "bench", folder.path()).unwrap_or_else(|error| panic!("{error}")));
-    let store = Store::open(&settings.store_url).await.expect("a store");
-    let watcher = Watcher::new(settings, store.clone(), Arc::new(store), Arc::new(SystemClock)).expect("a watcher");
+    let watcher = desk::watcher(&text, folder.path()).await;
     let began = Instant::now();
     watcher.take_subscriptions().await.expect("subscriptions");
     let subscribed = began.elapsed();
     watcher.poll(chrono::NaiveDate::from_ymd_opt(2007, 1, 1)).await.expect("a poll");
-    let before_mb = memory_mb("VmRSS");
+    let before_mb = desk::memory_mb("self", "VmRSS");
     let began = Instant::now();
     watcher.read(None).await.expect("a reading");
     let read = began.elapsed();
@@ -70,8 +56,8 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
         taken.len() - n_once,
         subscribed.as_secs_f64(),
         read.as_secs_f64(),
-        memory_mb("VmRSS"),
-        memory_mb("VmHWM"),
+        desk::memory_mb("self", "VmRSS"),
+        desk::memory_mb("self", "VmHWM"),
     );
     assert_eq!((sent, n_once, taken.len()), (N_SUBSCRIBERS, N_SUBSCRIBERS, N_SUBSCRIBERS));
 }

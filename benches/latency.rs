@@ -10,16 +10,11 @@ mod desk;
 #[path = "common/relay.rs"]
 mod relay;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use edgar_watch::clock::SystemClock;
-use edgar_watch::config;
 use edgar_watch::demo::edgar::{Archive, LoopbackEdgar};
 use edgar_watch::demo::file_determination;
-use edgar_watch::passes::Watcher;
-use edgar_watch::store::Store;
 use relay::Taken;
 
 const N_FILINGS: u64 = 400;
@@ -31,11 +26,9 @@ async fn main() {
     let port = relay::start(taken.clone()).await;
     let edgar = LoopbackEdgar::start(Archive::default()).await.expect("a port");
     let folder = tempfile::tempdir().expect("a folder");
-    let issuers: Vec<u64> = (1..=N_FILINGS).map(|n| 9_990_200 + n).collect();
-    let text = desk::configuration(&edgar.url(), port, &issuers, 1);
-    let settings = Arc::new(config::parse(&text, "bench", folder.path()).unwrap_or_else(|error| panic!("{error}")));
-    let store = Store::open(&settings.store_url).await.expect("a store");
-    let watcher = Watcher::new(settings, store.clone(), Arc::new(store), Arc::new(SystemClock)).expect("a watcher");
+    let issuers = (1..=N_FILINGS).map(|n| (9_990_200 + n).to_string()).collect();
+    let desk = desk::Desk { relay: port, issuers, n_readers: 1, ..desk::Desk::new(edgar.url(), 0) };
+    let watcher = desk.watcher(folder.path()).await;
     watcher.take_subscriptions().await.expect("subscriptions");
     watcher.poll(None).await.expect("the first poll");
 

@@ -9,7 +9,7 @@ const N_FILINGS: u64 = 100_000;
 /// The store's size with so many filings.
 async fn size(n_filings: u64) -> u64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    desk::fill_store(folder.path(), n_filings).await;
+    desk::fill_store(folder.path(), 0..n_filings).await;
     std::fs::metadata(folder.path().join("state.db")).expect("the store").len()
 }
 

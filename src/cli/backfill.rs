@@ -13,7 +13,7 @@ use super::{Common, Failure, print, system_clock};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::pace::Priority;
 use crate::passes::{PassError, ReadSummary, Watcher, days_in};
-use crate::store::{FilingState, Queue, Store, try_lock};
+use crate::store::{Queue, Store, try_lock};
 
 /// Arguments of `backfill`.
 #[derive(Debug, Args)]
@@ -60,14 +60,14 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
     let queued = watcher.queue_range(args.from, args.to, |n| bar.inc(n as u64)).await;
     bar.finish_and_clear();
     let read = match &queued {
-        Ok(_) => read_all(&watcher, args.send).await,
+        Ok(_) => read_all(&watcher, queue_of(args)).await,
         Err(_) => Ok(ReadSummary::default()),
     };
     if args.send && lock.is_some() {
         watcher.deliver(None).await?;
     }
     interrupted.abort();
-    let waiting = waiting(&watcher.store, args.send).await?;
+    let waiting = watcher.store.n_queued(queue_of(args)).await?;
     watcher.store.close().await;
     let (queued, read) = (queued?, read?);
     print(&format!(
@@ -77,18 +77,21 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
     if watcher.is_stopping() { Err(Failure::out_of_reach("stopped: run it again to go on")) } else { Ok(()) }
 }
 
+fn queue_of(args: &BackfillArgs) -> Queue {
+    if args.send { Queue::Live } else { Queue::Past }
+}
+
 /// Reads until nothing is left that can be read.
-async fn read_all(watcher: &Arc<Watcher>, send: bool) -> Result<ReadSummary, PassError> {
-    let queue = if send { Queue::Live } else { Queue::Past };
-    let total = u64::try_from(waiting(&watcher.store, send).await?).unwrap_or(0);
+async fn read_all(watcher: &Arc<Watcher>, queue: Queue) -> Result<ReadSummary, PassError> {
+    let total = watcher.store.n_queued(queue).await?;
     let bar = bar(total, "filings");
     let ticking = {
         let (bar, store) = (bar.clone(), watcher.store.clone());
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(TICK).await;
-                if let Ok(left) = waiting(&store, send).await {
-                    bar.set_position(total.saturating_sub(u64::try_from(left).unwrap_or(0)));
+                if let Ok(left) = store.n_queued(queue).await {
+                    bar.set_position(total.saturating_sub(left));
                 }
             }
         })
@@ -111,11 +114,6 @@ async fn read_all(watcher: &Arc<Watcher>, send: bool) -> Result<ReadSummary, Pas
     ticking.abort();
     bar.finish_and_clear();
     result.map(|()| all)
-}
-
-async fn waiting(store: &Store, send: bool) -> anyhow::Result<i64> {
-    let state = if send { FilingState::Found } else { FilingState::Backfill };
-    Ok(store.count_filings().await?.get(&state.to_string()).copied().unwrap_or(0))
 }
 
 /// A bar with rate and time left, on a terminal only.

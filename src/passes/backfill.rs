@@ -10,7 +10,7 @@ use super::ledger::{sort_rows, takes_whole_quarter};
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::daily_index::{IndexRow, Quarter};
 use crate::edgar::eastern::eastern_date;
-use crate::store::{FilingState, NewFiling, Queue, Watched};
+use crate::store::{FilingState, NewFiling, Queue, WatchedIssuers};
 
 /// What queueing a range did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -112,8 +112,7 @@ impl Watcher {
 
     async fn record_rows(&self, range: &Range<'_>, rows: &[IndexRow], days: &[NaiveDate]) -> anyhow::Result<usize> {
         let now = self.clock.now();
-        let all = [Watched { key: "*".to_owned(), since_date: NaiveDate::MIN, baselines: Vec::new() }];
-        let (_, filings) = sort_rows(rows, range.watchlist, &all, now);
+        let (_, filings) = sort_rows(rows, range.watchlist, &WatchedIssuers::all(), now);
         let state = match self.queue {
             Queue::Live => FilingState::Found,
             Queue::Past => FilingState::Backfill,
@@ -133,7 +132,7 @@ struct Range<'a> {
 fn fingerprint(watchlist: &Watchlist, forms: &[crate::edgar::ids::FormType]) -> String {
     let mut names: Vec<&str> = forms.iter().map(crate::edgar::ids::FormType::as_str).collect();
     names.sort_unstable();
-    let text = format!("{names:?} {:?}", watchlist.keys());
+    let text = format!("{names:?} {:?}", watchlist.keys);
     Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 

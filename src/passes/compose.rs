@@ -159,7 +159,7 @@ impl Watcher {
         Ok(falling_due(&followed, from, from.checked_add_days(AHEAD).unwrap_or(from)))
     }
 
-    async fn look_ahead(&self) -> anyhow::Result<(Vec<News>, Watchlist)> {
+    async fn look_ahead(&self) -> anyhow::Result<(Vec<News>, Arc<Watchlist>)> {
         let today = eastern_date(self.clock.now());
         let news = self.store.news_since(today.checked_sub_days(LETTERS_OF).unwrap_or(today)).await?;
         Ok((news, self.known_watchlist().await?))
@@ -197,7 +197,7 @@ impl Watcher {
 #[derive(Debug, Default)]
 pub(super) struct Outlook {
     /// The issuers' dates, for digests.
-    known: OnceCell<(Vec<News>, Watchlist)>,
+    known: OnceCell<(Vec<News>, Arc<Watchlist>)>,
     /// Who asked for what.
     book: Mutex<Option<Arc<SubscriptionBook>>>,
     /// The alert that was told last: most messages of a pass tell the same.

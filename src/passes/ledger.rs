@@ -5,6 +5,7 @@
 //! as before publication, so calendars only say when it is worth looking.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -16,7 +17,9 @@ use crate::edgar::feed::Filer;
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
 use crate::progress::Loop;
-use crate::store::{DayCounts, DayIndex, DayState, FilingState, LedgerDay, LedgerSpan, NewFiling, Source, Watched};
+use crate::store::{
+    DayCounts, DayIndex, DayState, FilingState, LedgerDay, LedgerSpan, NewFiling, Source, WatchedIssuers,
+};
 
 /// What reconciling did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -58,9 +61,10 @@ impl Watcher {
         if due.is_empty() {
             return Ok(LedgerSummary::default());
         }
+        let watchlist = self.resolve_watchlist().await?;
         let mut work = Work {
-            watched: self.store.watched().await?,
-            watchlist: self.resolve_watchlist().await?,
+            watched: self.watched(&watchlist).await?,
+            watchlist,
             summary: LedgerSummary::default(),
             outage: None,
         };
@@ -252,8 +256,8 @@ impl LedgerSummary {
 
 /// A pass at work.
 struct Work {
-    watchlist: Watchlist,
-    watched: Vec<Watched>,
+    watchlist: Arc<Watchlist>,
+    watched: Arc<WatchedIssuers>,
     summary: LedgerSummary,
     /// The first index that could not be had.
     outage: Option<PassError>,
@@ -309,7 +313,7 @@ fn next_check(day: &LedgerDay, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 pub(super) fn sort_rows(
     rows: &[IndexRow],
     watchlist: &Watchlist,
-    watched: &[Watched],
+    watched: &WatchedIssuers,
     now: DateTime<Utc>,
 ) -> (Vec<AccessionNumber>, Vec<NewFiling>) {
     let mut filers: HashMap<AccessionNumber, Vec<Filer>> = HashMap::new();
@@ -346,8 +350,8 @@ pub(super) fn sort_rows(
 }
 
 /// A filing dated before its issuer was watched is no news.
-fn state_of(filers: &[Filer], filing_date: NaiveDate, watched: &[Watched]) -> FilingState {
-    let is_news = watched.iter().any(|watched| watched.is_about(filers) && filing_date >= watched.since_date);
+fn state_of(filers: &[Filer], filing_date: NaiveDate, watched: &WatchedIssuers) -> FilingState {
+    let is_news = watched.about(filers).any(|watched| filing_date >= watched.since_date);
     if is_news { FilingState::Found } else { FilingState::Baseline }
 }
 

@@ -39,6 +39,7 @@ use crate::store::{Queue, Store, StoreError};
 use crate::tokens::Keys;
 use crate::web::{Site, Wishes};
 use subscriptions::SubscriptionBook;
+use watchlist::{KnownTickers, KnownWatched, KnownWatchlist};
 
 pub use backfill::{BackfillSummary, days_in};
 pub use compose::{Recipient, write_notice};
@@ -76,6 +77,12 @@ pub struct Watcher {
     subscriptions_taken: OnceCell<()>,
     /// As they were read last.
     subscriptions: Mutex<Option<Arc<SubscriptionBook>>>,
+    /// As it was put together last.
+    watchlist: Mutex<Option<KnownWatchlist>>,
+    /// As they were read last.
+    watched: Mutex<Option<KnownWatched>>,
+    /// EDGAR's map as it was fetched last, and when.
+    ticker_map: tokio::sync::Mutex<Option<KnownTickers>>,
     /// Digests that are in the outbox already though they may have nothing to tell: to whom, and for when.
     digests_begun: Mutex<BTreeSet<(String, DateTime<Utc>)>>,
     stage: watch::Sender<Stage>,
@@ -169,6 +176,9 @@ impl Watcher {
             keys,
             subscriptions_taken: OnceCell::new(),
             subscriptions: Mutex::new(None),
+            watchlist: Mutex::new(None),
+            watched: Mutex::new(None),
+            ticker_map: tokio::sync::Mutex::default(),
             digests_begun: Mutex::new(BTreeSet::new()),
             stage: watch::Sender::new(Stage::Working),
             tally: Tally::default(),

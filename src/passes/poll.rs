@@ -16,7 +16,7 @@ use crate::edgar::feed::{FeedEntry, FeedPage};
 use crate::edgar::forms::feed_prefixes;
 use crate::edgar::ids::AccessionNumber;
 use crate::progress::Loop;
-use crate::store::{FeedQueryState, FilingState, NewFiling, Source, Watched};
+use crate::store::{FeedQueryState, FilingState, NewFiling, Source, Watched, WatchedIssuers};
 
 /// What a walk over the feed did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,12 +54,13 @@ impl Watcher {
     pub async fn poll_pass(&self, since: Option<NaiveDate>) -> Result<PollSummary, PassError> {
         let watchlist = self.resolve_watchlist().await?;
         let now = self.clock.now();
-        let mut watched = self.store.sync_watched(&watchlist.keys(), now).await?;
+        let mut watched = self.watched(&watchlist).await?;
         if let Some(since) = since {
             self.store.watch_since(since, &feed_prefixes(&self.settings.watch.forms), now).await?;
-            watched = self.store.watched().await?;
+            watched = self.watched(&watchlist).await?;
         }
-        let mut summary = PollSummary { unknown_tickers: watchlist.unknown.clone(), ..PollSummary::default() };
+        let mut summary =
+            PollSummary { unknown_tickers: self.unknown_tickers(&watchlist).await?, ..PollSummary::default() };
         let mut failure = None;
         let mut n_well = 0;
         for prefix in feed_prefixes(&self.settings.watch.forms) {
@@ -107,7 +108,7 @@ enum End {
 struct Walk<'a> {
     watcher: &'a Watcher,
     watchlist: &'a Watchlist,
-    watched: &'a [Watched],
+    watched: &'a WatchedIssuers,
     prefix: &'a str,
     since: Option<NaiveDate>,
 }
@@ -144,11 +145,10 @@ impl Walk<'_> {
         let failure = remember(&mut state, &aim, end, began_at, oldest);
         let filings: Vec<NewFiling> = seen.into_values().collect();
         summary.n_recorded += filings.len();
-        let has_baselines =
-            self.watched.iter().all(|watched| watched.baselines.iter().any(|known| known == self.prefix));
+        let is_baseline = is_whole && !self.watched.have_baseline(self.prefix);
         // Most walks find everything as it was.
-        if !filings.is_empty() || state != before || (is_whole && !has_baselines) {
-            summary.n_found += store.record_pass(self.prefix, &state, &filings, is_whole).await?;
+        if !filings.is_empty() || state != before || is_baseline {
+            summary.n_found += store.record_pass(self.prefix, &state, &filings, is_baseline).await?;
         }
         if let Some(oldest) = oldest.filter(|_| ran_out && state.gap_since.is_none()) {
             let day = eastern_date(oldest);
@@ -330,11 +330,7 @@ impl Walk<'_> {
         let is_news = |watched: &Watched| {
             watched.baselines.iter().any(|prefix| prefix == self.prefix) && filing.filing_date >= watched.since_date
         };
-        if self.watched.iter().filter(|watched| watched.is_about(&filing.filers)).any(is_news) {
-            FilingState::Found
-        } else {
-            FilingState::Baseline
-        }
+        if self.watched.about(&filing.filers).any(is_news) { FilingState::Found } else { FilingState::Baseline }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads what is due: fetches each filing, reads it on a blocking thread, and commits it with all that follows.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -160,32 +160,34 @@ impl Watcher {
         }
         let watchlist = &self.resolve_watchlist().await?;
         self.look_up_acceptance().await?;
+        let mut ready: VecDeque<QueuedFiling> = VecDeque::new();
+        // Those in work and those put off: each filing is tried once a pass, so that a pass ends.
         let mut tried: HashSet<AccessionNumber> = HashSet::new();
-        let mut begun: Vec<AccessionNumber> = Vec::new();
         let mut in_work = FuturesUnordered::new();
         let turns = Arc::new(Turns::default());
+        let mut n_begun = 0;
         let mut stopped = None;
         let mut may_be_more = true;
         loop {
-            let has_room = stopped.is_none() && !self.is_stopping() && in_work.len() < CONCURRENT;
-            if in_work.is_empty() && !(may_be_more && has_room) {
+            let has_room = |n_in_work| stopped.is_none() && !self.is_stopping() && n_in_work < CONCURRENT;
+            while has_room(in_work.len())
+                && let Some(queued) = ready.pop_front()
+            {
+                tried.insert(queued.accession);
+                let turn = Turn::begin(&turns, n_begun);
+                n_begun += 1;
+                in_work.push(async move { (queued.accession, self.read_queued(watchlist, &queued, turn).await) });
+            }
+            let is_to_look = may_be_more && ready.is_empty() && has_room(in_work.len());
+            if in_work.is_empty() && !is_to_look {
                 break;
             }
             // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
-            let outcome = tokio::select! {
-                Some(outcome) = in_work.next(), if !in_work.is_empty() => outcome?,
-                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + tried.len()), if may_be_more && has_room => {
+            let (accession, outcome) = tokio::select! {
+                Some((accession, outcome)) = in_work.next(), if !in_work.is_empty() => (accession, outcome?),
+                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + tried.len()), if is_to_look => {
                     may_be_more = false;
-                    // Each filing is tried once a pass, so that a pass ends.
-                    for queued in due?.into_iter().filter(|queued| !tried.contains(&queued.accession)) {
-                        if in_work.len() == CONCURRENT {
-                            break;
-                        }
-                        begun.push(queued.accession);
-                        let turn = Turn::begin(&turns, tried.len() + begun.len());
-                        in_work.push(async move { self.read_queued(watchlist, &queued, turn).await });
-                    }
-                    tried.extend(begun.drain(..));
+                    ready.extend(due?.into_iter().filter(|queued| !tried.contains(&queued.accession)));
                     continue;
                 }
                 () = notified(wake), if !in_work.is_empty() => {
@@ -195,6 +197,10 @@ impl Watcher {
             };
             may_be_more = true;
             self.progress.note(Loop::Read);
+            if matches!(outcome, Outcome::Read { .. } | Outcome::Parked) {
+                // It has left the queue.
+                tried.remove(&accession);
+            }
             match outcome {
                 Outcome::Read { alerted, n_notices } => {
                     self.tally.add(Count::Filings, "read", 1);

@@ -1,6 +1,7 @@
 //! Whose wishes the passes follow: subscriptions of the configuration and of people, as the store has them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -23,6 +24,13 @@ impl SubscriptionBook {
     /// Those in effect at an instant.
     pub(super) fn live(&self, now: DateTime<Utc>) -> impl Iterator<Item = &Subscription> {
         self.entries.iter().filter(move |entry| is_live(entry, now)).map(|(_, subscription)| subscription)
+    }
+
+    /// The time around an instant in which the same are in effect: no pause ends in it.
+    pub(super) fn same_live_around(&self, now: DateTime<Utc>) -> Range<DateTime<Utc>> {
+        let ends = || self.entries.iter().filter_map(|(paused_until, _)| *paused_until);
+        let last = ends().filter(|until| *until <= now).max().unwrap_or(DateTime::<Utc>::MIN_UTC);
+        last..ends().filter(|until| *until > now).min().unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
     /// Those of an address, paused ones included.

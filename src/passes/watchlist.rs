@@ -1,16 +1,21 @@
 //! Whose filings are read: the configured issuers by number, tickers resolved once and pinned.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use super::subscriptions::SubscriptionBook;
 use super::{PassError, Watcher};
 use crate::config::Settings;
+use crate::edgar::client::FetchError;
+use crate::edgar::eastern::eastern_date;
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::Cik;
 use crate::edgar::tickers::TickerMap;
-use crate::store::PinnedTicker;
+use crate::store::{PinnedTicker, WatchedIssuers};
 use crate::subscription::{IssuerKey, ResolvedSubscription, Subscription};
 use crate::webhook::WEBHOOK;
 
@@ -21,12 +26,18 @@ pub struct Watchlist {
     pub all: bool,
     /// The issuers watched by number.
     pub ciks: HashSet<Cik>,
+    /// The keys under which the store remembers since when each is watched.
+    pub keys: Vec<String>,
     /// Who gets what.
     pub subscriptions: Vec<ResolvedSubscription>,
     /// Tickers by the number they are pinned to.
     pub tickers: HashMap<Cik, String>,
-    /// Configured tickers that EDGAR's map has never held, each with what is to be said of it.
-    pub unknown: Vec<String>,
+    /// Every ticker that is named anywhere.
+    named: BTreeSet<String>,
+    /// Those of them that are pinned to no number.
+    unpinned: Vec<String>,
+    /// Those of these that the configuration names.
+    unpinned_configured: Vec<String>,
 }
 
 impl Watchlist {
@@ -34,21 +45,36 @@ impl Watchlist {
     pub fn watches(&self, filers: &[Filer]) -> bool {
         self.all || filers.iter().any(|filer| self.ciks.contains(&filer.cik))
     }
-
-    /// The keys under which the store remembers since when each is watched.
-    pub fn keys(&self) -> Vec<String> {
-        if self.all {
-            return vec!["*".to_owned()];
-        }
-        let sorted: BTreeSet<Cik> = self.ciks.iter().copied().collect();
-        sorted.into_iter().map(|cik| cik.to_string()).collect()
-    }
 }
+
+/// The watchlist as it was put together last, and of what.
+#[derive(Debug, Clone)]
+pub(super) struct KnownWatchlist {
+    book: Arc<SubscriptionBook>,
+    n_changes: i64,
+    /// While no pause begins or ends.
+    holds: Range<DateTime<Utc>>,
+    watchlist: Arc<Watchlist>,
+}
+
+/// Whom the store watches since when, as it was read last, and for what.
+#[derive(Debug, Clone)]
+pub(super) struct KnownWatched {
+    watchlist: Arc<Watchlist>,
+    n_changes: i64,
+    day: NaiveDate,
+    watched: Arc<WatchedIssuers>,
+}
+
+/// EDGAR's ticker map as it was fetched last, and when.
+pub(super) type KnownTickers = (DateTime<Utc>, HashMap<Cik, String>);
 
 /// How often the map is compared with what is pinned.
 const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
 /// How long an alert waits to learn its issuer's ticker.
 const TICKER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a map is kept that was fetched for the tickers of filers that nobody watches by ticker.
+const MAP_KEPT: TimeDelta = TimeDelta::hours(1);
 /// How soon a map that could not be had is asked for again, when nothing waits for it.
 const MAP_RETRY_INTERVAL: TimeDelta = TimeDelta::hours(1);
 /// The same when a subscriber waits for it.
@@ -62,73 +88,110 @@ impl Watcher {
     ///
     /// # Errors
     /// When a configured ticker was never resolved and the map cannot be had: going on would pass its filings by.
-    pub async fn resolve_watchlist(&self) -> Result<Watchlist, PassError> {
-        let book = self.subscriptions().await?;
-        let subscriptions: Vec<&Subscription> = book.live(self.clock.now()).collect();
-        let configured = configured_tickers(&self.settings);
-        let mut wanted = subscribed_tickers(&self.settings, &subscriptions);
-        wanted.extend(configured.iter().cloned());
-        let mut pinned = self.store.pinned_tickers().await?;
-        let mut unknown = Vec::new();
-        if !wanted.is_empty() {
-            let now = self.clock.now();
-            let is_old = |at: DateTime<Utc>, limit: TimeDelta| at > now || now - at >= limit;
-            let checked = self.store.fact(MAP_CHECKED).await?;
-            let tried_at = self.store.fact(MAP_TRIED).await?.map(|(_, at)| at);
-            let (mut never_looked_up, mut is_asked_for) = (false, false);
-            for ticker in wanted.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
-                let is_new = self.store.fact(&unknown_key(ticker)).await?.is_none();
-                never_looked_up |= is_new && configured.contains(ticker);
-                is_asked_for |= is_new;
-            }
-            let is_tried = |limit| tried_at.is_some_and(|at| !is_old(at, limit));
-            let is_stale =
-                checked.as_ref().is_none_or(|(_, at)| is_old(*at, MAP_CHECK_INTERVAL)) && !is_tried(MAP_RETRY_INTERVAL);
-            // What a subscriber names must not keep the feed of all others waiting.
-            let is_due = is_stale || (is_asked_for && !is_tried(MAP_ASKED_INTERVAL));
-            if never_looked_up || is_due {
-                self.store.set_fact(MAP_TRIED, "", now).await?;
-                // The fact's value is the date of the map that was compared last.
-                let as_of = checked.map(|(as_of, _)| as_of).filter(|as_of| !is_asked_for && !as_of.is_empty());
-                match self.client.changed_ticker_map(as_of.as_deref()).await {
-                    Ok(Some((map, date))) => {
-                        self.compare_tickers(&map, &wanted, &pinned).await?;
-                        self.store.set_fact(MAP_CHECKED, &date.unwrap_or_default(), now).await?;
-                    }
-                    Ok(None) => self.store.set_fact(MAP_CHECKED, &as_of.unwrap_or_default(), now).await?,
-                    // Going on would pass the filings of a ticker by that no map was ever asked for.
-                    Err(error) if never_looked_up => return Err(error.into()),
-                    Err(error) => tracing::warn!("{error}: pinned tickers are kept"),
-                }
-                pinned = self.store.pinned_tickers().await?;
-            }
-            // One that a subscriber names is in `status`, and is nobody's failure.
-            for ticker in configured.iter().filter(|ticker| !pinned.iter().any(|pin| pin.ticker == **ticker)) {
-                let words = self.store.fact(&unknown_key(ticker)).await?.map(|(words, _)| words);
-                unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
-            }
+    pub async fn resolve_watchlist(&self) -> Result<Arc<Watchlist>, PassError> {
+        let watchlist = self.known_watchlist().await?;
+        if watchlist.named.is_empty() || !self.look_up_tickers(&watchlist).await? {
+            return Ok(watchlist);
         }
-        Ok(build_watchlist(&self.settings, &subscriptions, &pinned, unknown))
+        Ok(self.known_watchlist().await?)
     }
 
-    /// The watchlist as far as it is resolved: nothing is asked of EDGAR.
-    pub(super) async fn known_watchlist(&self) -> anyhow::Result<Watchlist> {
+    /// The watchlist as far as it is resolved: nothing is asked of EDGAR. It is put together again when something of it has
+    /// changed.
+    pub(super) async fn known_watchlist(&self) -> anyhow::Result<Arc<Watchlist>> {
         let book = self.subscriptions().await?;
-        let subscriptions: Vec<&Subscription> = book.live(self.clock.now()).collect();
+        let n_changes = self.store.watch_changes().await?;
+        let now = self.clock.now();
+        let known = self.watchlist.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let holds = |known: &KnownWatchlist| {
+            Arc::ptr_eq(&known.book, &book) && known.n_changes == n_changes && known.holds.contains(&now)
+        };
+        if let Some(known) = known.filter(holds) {
+            return Ok(known.watchlist);
+        }
         let pinned = self.store.pinned_tickers().await?;
-        Ok(build_watchlist(&self.settings, &subscriptions, &pinned, Vec::new()))
+        let subscriptions: Vec<&Subscription> = book.live(now).collect();
+        let watchlist = Arc::new(build_watchlist(&self.settings, &subscriptions, &pinned));
+        let holds = book.same_live_around(now);
+        let known = KnownWatchlist { book, n_changes, holds, watchlist: watchlist.clone() };
+        // What was put together is whole whoever panicked.
+        *self.watchlist.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(watchlist)
     }
 
-    async fn compare_tickers(
-        &self,
-        map: &TickerMap,
-        wanted: &BTreeSet<String>,
-        pinned: &[PinnedTicker],
-    ) -> anyhow::Result<()> {
+    /// Whom the store watches since when, brought in line with the watchlist; read again when either has changed, and each day.
+    pub(super) async fn watched(&self, watchlist: &Arc<Watchlist>) -> anyhow::Result<Arc<WatchedIssuers>> {
         let now = self.clock.now();
-        for ticker in wanted {
+        let day = eastern_date(now);
+        let n_changes = self.store.watch_changes().await?;
+        let known = self.watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let holds = |known: &KnownWatched| {
+            Arc::ptr_eq(&known.watchlist, watchlist) && known.n_changes == n_changes && known.day == day
+        };
+        if let Some(known) = known.filter(holds) {
+            return Ok(known.watched);
+        }
+        let watched = Arc::new(self.store.sync_watched(&watchlist.keys, now).await?);
+        let known = KnownWatched { watchlist: watchlist.clone(), n_changes, day, watched: watched.clone() };
+        // As above.
+        *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+        Ok(watched)
+    }
+
+    /// Compares the tickers with EDGAR's map if that is due. Whether it was.
+    async fn look_up_tickers(&self, watchlist: &Watchlist) -> Result<bool, PassError> {
+        let now = self.clock.now();
+        let is_old = |at: DateTime<Utc>, limit: TimeDelta| at > now || now - at >= limit;
+        let checked = self.store.fact(MAP_CHECKED).await?;
+        let tried_at = self.store.fact(MAP_TRIED).await?.map(|(_, at)| at);
+        let (mut never_looked_up, mut is_asked_for) = (false, false);
+        for ticker in &watchlist.unpinned {
+            let is_new = self.store.fact(&unknown_key(ticker)).await?.is_none();
+            never_looked_up |= is_new && watchlist.unpinned_configured.contains(ticker);
+            is_asked_for |= is_new;
+        }
+        let is_tried = |limit| tried_at.is_some_and(|at| !is_old(at, limit));
+        let is_stale =
+            checked.as_ref().is_none_or(|(_, at)| is_old(*at, MAP_CHECK_INTERVAL)) && !is_tried(MAP_RETRY_INTERVAL);
+        // What a subscriber names must not keep the feed of all others waiting.
+        let is_due = is_stale || (is_asked_for && !is_tried(MAP_ASKED_INTERVAL));
+        if !never_looked_up && !is_due {
+            return Ok(false);
+        }
+        self.store.set_fact(MAP_TRIED, "", now).await?;
+        // The fact's value is the date of the map that was compared last.
+        let as_of = checked.map(|(as_of, _)| as_of).filter(|as_of| !is_asked_for && !as_of.is_empty());
+        match self.client.changed_ticker_map(as_of.as_deref()).await {
+            Ok(Some((map, date))) => {
+                self.compare_tickers(&map, &watchlist.named).await?;
+                self.store.set_fact(MAP_CHECKED, &date.unwrap_or_default(), now).await?;
+            }
+            Ok(None) => self.store.set_fact(MAP_CHECKED, &as_of.unwrap_or_default(), now).await?,
+            // Going on would pass the filings of a ticker by that no map was ever asked for.
+            Err(error) if never_looked_up => return Err(error.into()),
+            Err(error) => tracing::warn!("{error}: pinned tickers are kept"),
+        }
+        Ok(true)
+    }
+
+    /// What is to be said of each configured ticker that EDGAR's map has never held. One that a subscriber names is in
+    /// `status`, and is nobody's failure.
+    pub(super) async fn unknown_tickers(&self, watchlist: &Watchlist) -> anyhow::Result<Vec<String>> {
+        let mut unknown = Vec::new();
+        for ticker in &watchlist.unpinned_configured {
+            let words = self.store.fact(&unknown_key(ticker)).await?.map(|(words, _)| words);
+            unknown.push(words.unwrap_or_else(|| describe_unknown(ticker, None)));
+        }
+        Ok(unknown)
+    }
+
+    async fn compare_tickers(&self, map: &TickerMap, named: &BTreeSet<String>) -> anyhow::Result<()> {
+        let now = self.clock.now();
+        let pinned = self.store.pinned_tickers().await?;
+        let pinned: HashMap<&str, &PinnedTicker> = pinned.iter().map(|pin| (pin.ticker.as_str(), pin)).collect();
+        for ticker in named {
             let listed = map.find(ticker);
-            match (pinned.iter().find(|pin| pin.ticker == *ticker), listed) {
+            match (pinned.get(ticker.as_str()).copied(), listed) {
                 (Some(pin), listed) => {
                     let warning = match listed {
                         Some(listed) if listed.cik == pin.cik => None,
@@ -182,11 +245,27 @@ impl Watcher {
             return Some(ticker).filter(|ticker| !ticker.is_empty());
         }
         // A limit on the network, not a wait: it runs on the network's clock.
-        let map = tokio::time::timeout(TICKER_PATIENCE, self.client.ticker_map()).await.ok()?.ok()?;
-        let ticker = map.by_cik().remove(&cik);
+        let ticker = tokio::time::timeout(TICKER_PATIENCE, self.look_up_ticker(cik)).await.ok()?.ok()?;
         // Without the note the map is asked for again with the next alert, no more.
         let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;
         ticker
+    }
+}
+
+impl Watcher {
+    /// What the map says of a filer. A map that was fetched does for an hour: a backfill asks of thousands.
+    async fn look_up_ticker(&self, cik: Cik) -> Result<Option<String>, FetchError> {
+        let now = self.clock.now();
+        // Held while it is fetched, so that it is fetched once for all who wait.
+        let mut known = self.ticker_map.lock().await;
+        let is_fresh = |at: DateTime<Utc>| at <= now && now - at < MAP_KEPT;
+        if let Some((_, map)) = known.as_ref().filter(|(at, _)| is_fresh(*at)) {
+            return Ok(map.get(&cik).cloned());
+        }
+        let map = self.client.ticker_map().await?.by_cik();
+        let ticker = map.get(&cik).cloned();
+        *known = Some((now, map));
+        Ok(ticker)
     }
 }
 
@@ -211,11 +290,6 @@ fn configured_tickers(settings: &Settings) -> BTreeSet<String> {
     tickers_in(settings, settings.watch.issuers.iter().chain(subscribed).chain(hooked))
 }
 
-/// Every ticker that a subscription names.
-fn subscribed_tickers(settings: &Settings, subscriptions: &[&Subscription]) -> BTreeSet<String> {
-    tickers_in(settings, subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers))
-}
-
 fn tickers_in<'a>(settings: &'a Settings, keys: impl Iterator<Item = &'a IssuerKey>) -> BTreeSet<String> {
     keys.flat_map(|key| settings.ungrouped(key))
         .filter_map(|key| match key {
@@ -226,12 +300,10 @@ fn tickers_in<'a>(settings: &'a Settings, keys: impl Iterator<Item = &'a IssuerK
 }
 
 /// A subscription to `*` is one to everything watched; the issuers it names are watched with the others.
-fn build_watchlist(
-    settings: &Settings,
-    subscriptions: &[&Subscription],
-    pinned: &[PinnedTicker],
-    unknown: Vec<String>,
-) -> Watchlist {
+fn build_watchlist(settings: &Settings, subscriptions: &[&Subscription], pinned: &[PinnedTicker]) -> Watchlist {
+    let configured = configured_tickers(settings);
+    let mut named = tickers_in(settings, subscriptions.iter().flat_map(|subscription| &subscription.terms.issuers));
+    named.extend(configured.iter().cloned());
     let by_ticker: HashMap<&str, Cik> = pinned.iter().map(|pin| (pin.ticker.as_str(), pin.cik)).collect();
     let resolve = |key: &IssuerKey| match key {
         IssuerKey::All | IssuerKey::Group(_) => None,
@@ -261,12 +333,19 @@ fn build_watchlist(
         schedule: webhook.terms.schedule,
     });
     let subscriptions: Vec<ResolvedSubscription> = subscriptions.into_iter().chain(webhooks).collect();
-    let named = subscriptions.iter().filter_map(|subscription| subscription.issuers.as_ref()).flatten().copied();
+    let followed = subscriptions.iter().filter_map(|subscription| subscription.issuers.as_ref()).flatten().copied();
+    let all = is_all(&settings.watch.issuers);
+    let ciks: HashSet<Cik> = ciks(&settings.watch.issuers).into_iter().chain(followed).collect();
+    let sorted: BTreeSet<Cik> = ciks.iter().copied().collect();
+    let is_unpinned = |ticker: &&String| !by_ticker.contains_key(ticker.as_str());
     Watchlist {
-        all: is_all(&settings.watch.issuers),
-        ciks: ciks(&settings.watch.issuers).into_iter().chain(named).collect(),
+        all,
+        keys: if all { vec!["*".to_owned()] } else { sorted.iter().map(Cik::to_string).collect() },
+        ciks,
         tickers: pinned.iter().map(|pin| (pin.cik, pin.ticker.clone())).collect(),
+        unpinned: named.iter().filter(is_unpinned).cloned().collect(),
+        unpinned_configured: configured.iter().filter(is_unpinned).cloned().collect(),
+        named,
         subscriptions,
-        unknown,
     }
 }

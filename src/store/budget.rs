@@ -76,7 +76,7 @@ impl RequestBudget for Store {
             .bind(eastern_date(now).to_string())
             .bind(to_micros(now + LONGEST_BLOCK))
             .bind(latest)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.writer)
             .await
             .map_err(|error| self.failed(&error, RESERVE))?;
             fail_points::pass(Moment::After, RESERVE);

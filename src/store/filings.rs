@@ -12,7 +12,7 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::letters::Linked;
 use super::outbox::{AlertRow, Consequences, NewNotice, OnceMail};
-use super::{FeedQueryState, Store, from_micros, placeholders, to_micros};
+use super::{FeedQueryState, MOST_ROWS, Store, from_micros, placeholders, rows_of_placeholders, to_micros};
 use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
@@ -246,8 +246,8 @@ impl Store {
         Ok(known)
     }
 
-    /// Writes what a pass over one query found, all at once, with what is remembered of the query and, after a whole
-    /// walk, that watched issuers have their baseline in it. A filing that is
+    /// Writes what a pass over one query found, all at once, with what is remembered of the query and, where
+    /// `is_baseline`, that watched issuers have their baseline in it. A filing that is
     /// there already gains the filers it lacks; when that makes it a watched one it joins the queue.
     /// Returns how many were new and are to be read.
     ///
@@ -258,56 +258,87 @@ impl Store {
         prefix: &str,
         state: &FeedQueryState,
         filings: &[NewFiling],
-        is_whole: bool,
+        is_baseline: bool,
     ) -> anyhow::Result<usize> {
         let mut transaction = self.begin_write().await?;
-        let mut n_found = 0;
-        for filing in filings {
-            n_found += usize::from(self.insert_filing(&mut transaction, filing).await?);
-        }
+        let n_found = self.insert_filings(&mut transaction, filings).await?;
         self.write_feed_query(&mut transaction, prefix, state).await?;
-        if is_whole {
+        if is_baseline {
             self.mark_baseline(&mut transaction, prefix).await?;
         }
         self.commit(transaction, "record a pass").await?;
         Ok(n_found)
     }
 
-    /// Whether the filing is now to be read and was not before.
-    pub(super) async fn insert_filing(
+    /// Writes filings, each of them named once, many at a time. Returns how many are now to be read and were not before.
+    pub(super) async fn insert_filings(
         &self,
         connection: &mut AnyConnection,
-        filing: &NewFiling,
-    ) -> anyhow::Result<bool> {
-        let is_queued = matches!(filing.state, FilingState::Found | FilingState::Backfill);
-        let next_try_at = is_queued.then(|| to_micros(filing.seen_at));
-        let by_feed = filing.source == Source::Feed;
-        let inserted = sqlx::query(
+        filings: &[NewFiling],
+    ) -> anyhow::Result<usize> {
+        let mut n_found = 0;
+        for some in filings.chunks(MOST_ROWS) {
+            let inserted = self.insert_new(connection, some).await?;
+            let is_new = |filing: &NewFiling| inserted.contains(&filing.accession.as_i64());
+            let filers: Vec<(AccessionNumber, &Filer)> = some
+                .iter()
+                .filter(|filing| is_new(filing))
+                .flat_map(|filing| filing.filers.iter().map(|filer| (filing.accession, filer)))
+                .collect();
+            self.insert_filers(connection, &filers).await?;
+            for filing in some {
+                let is_found = if is_new(filing) {
+                    filing.state == FilingState::Found
+                } else {
+                    self.add_sighting(connection, filing).await?
+                };
+                n_found += usize::from(is_found);
+            }
+        }
+        Ok(n_found)
+    }
+
+    /// The numbers of those that were not there.
+    async fn insert_new(&self, connection: &mut AnyConnection, filings: &[NewFiling]) -> anyhow::Result<HashSet<i64>> {
+        let statement = format!(
             "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at,
                                   accepted_known, feed_at, index_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, CASE WHEN $9 = 1 THEN $5 END, CASE WHEN $9 = 0 THEN $5 END)
-             ON CONFLICT (accession) DO NOTHING",
-        )
-        .bind(filing.accession.as_i64())
-        .bind(filing.form.as_str().to_owned())
-        .bind(filing.filing_date.to_string())
-        .bind(to_micros(filing.accepted_at))
-        .bind(to_micros(filing.seen_at))
-        .bind(join_items(&filing.items))
-        .bind(filing.state.as_str().to_owned())
-        .bind(next_try_at)
-        .bind(i64::from(by_feed))
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| self.failed(&error, "record a filing"))?
-        .rows_affected()
-            > 0;
-        if !inserted && by_feed {
+             VALUES {} ON CONFLICT (accession) DO NOTHING RETURNING accession",
+            rows_of_placeholders(filings.len(), 11)
+        );
+        let mut query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
+        for filing in filings {
+            let is_queued = matches!(filing.state, FilingState::Found | FilingState::Backfill);
+            let by_feed = filing.source == Source::Feed;
+            let seen_at = to_micros(filing.seen_at);
+            query = query
+                .bind(filing.accession.as_i64())
+                .bind(filing.form.as_str().to_owned())
+                .bind(filing.filing_date.to_string())
+                .bind(to_micros(filing.accepted_at))
+                .bind(seen_at)
+                .bind(join_items(&filing.items))
+                .bind(filing.state.as_str().to_owned())
+                .bind(is_queued.then_some(seen_at))
+                .bind(i64::from(by_feed))
+                .bind(by_feed.then_some(seen_at))
+                .bind((!by_feed).then_some(seen_at));
+        }
+        let rows: Vec<(i64,)> =
+            query.fetch_all(connection).await.map_err(|error| self.failed(&error, "record filings"))?;
+        Ok(rows.into_iter().map(|(accession,)| accession).collect())
+    }
+
+    /// What another sighting tells of a filing that is there; whether it is now to be read and was not before.
+    async fn add_sighting(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<bool> {
+        if filing.source == Source::Feed {
             self.note_in_feed(connection, filing).await?;
         }
-        let filer_added = self.insert_filers(connection, filing.accession, &filing.filers).await?;
-        if inserted || !filer_added || filing.state != FilingState::Found {
-            return Ok(inserted && filing.state == FilingState::Found);
+        let filers: Vec<(AccessionNumber, &Filer)> =
+            filing.filers.iter().map(|filer| (filing.accession, filer)).collect();
+        let filer_added = self.insert_filers(connection, &filers).await?;
+        if !filer_added || filing.state != FilingState::Found {
+            return Ok(false);
         }
         self.requeue(connection, filing.accession, filing.seen_at).await
     }
@@ -358,20 +389,19 @@ impl Store {
     async fn insert_filers(
         &self,
         connection: &mut AnyConnection,
-        accession: AccessionNumber,
-        filers: &[Filer],
+        filers: &[(AccessionNumber, &Filer)],
     ) -> anyhow::Result<bool> {
         let mut filer_added = false;
-        for filer in filers {
-            let done = sqlx::query(
-                "INSERT INTO filers (accession, cik, name) VALUES ($1, $2, $3) ON CONFLICT (accession, cik) DO NOTHING",
-            )
-            .bind(accession.as_i64())
-            .bind(filer.cik.as_i64())
-            .bind(filer.name.clone())
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| self.failed(&error, "record a filer"))?;
+        for some in filers.chunks(MOST_ROWS) {
+            let statement = format!(
+                "INSERT INTO filers (accession, cik, name) VALUES {} ON CONFLICT (accession, cik) DO NOTHING",
+                rows_of_placeholders(some.len(), 3)
+            );
+            let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
+            let query = some.iter().fold(query, |query, (accession, filer)| {
+                query.bind(accession.as_i64()).bind(filer.cik.as_i64()).bind(filer.name.clone())
+            });
+            let done = query.execute(&mut *connection).await.map_err(|error| self.failed(&error, "record filers"))?;
             filer_added |= done.rows_affected() > 0;
         }
         Ok(filer_added)
@@ -473,11 +503,13 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn unread_listing_notices(&self, before: DateTime<Utc>) -> anyhow::Result<Vec<QueuedFiling>> {
+        // Each state has an index of its own: asked for both at once, SQLite would look at every filing there is.
         self.queued(
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items, due.attempts,
                     due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
-             FROM (SELECT * FROM filings WHERE state IN ('found', 'parked') AND seen_at <= $1 AND told_unreadable = 0
-                     AND ',' || items || ',' LIKE '%,3.01,%'
+             FROM (SELECT * FROM (SELECT * FROM filings WHERE state = 'found'
+                                  UNION ALL SELECT * FROM filings WHERE state = 'parked') AS unread
+                   WHERE seen_at <= $1 AND told_unreadable = 0 AND ',' || items || ',' LIKE '%,3.01,%'
                    ORDER BY accepted_at, accession LIMIT $2) AS due
              LEFT JOIN filers ON filers.accession = due.accession
              ORDER BY due.accepted_at, due.accession, filers.cik",
@@ -667,6 +699,22 @@ impl Store {
         .await
     }
 
+    /// How many filings a queue holds.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn n_queued(&self, queue: Queue) -> anyhow::Result<u64> {
+        let statement = match queue {
+            Queue::Live => "SELECT COUNT(*) FROM filings WHERE state = 'found'",
+            Queue::Past => "SELECT COUNT(*) FROM filings WHERE state = 'backfill'",
+        };
+        let (n,): (i64,) = sqlx::query_as(statement)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "count the queue of filings"))?;
+        Ok(u64::try_from(n).unwrap_or(0))
+    }
+
     /// When the next queued filing is due, if any is queued.
     ///
     /// # Errors
@@ -798,7 +846,9 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "note an acceptance time"))?;
         }
-        self.insert_filers(&mut transaction, reading.accession, &reading.filers).await?;
+        let filers: Vec<(AccessionNumber, &Filer)> =
+            reading.filers.iter().map(|filer| (reading.accession, filer)).collect();
+        self.insert_filers(&mut transaction, &filers).await?;
         for document in &reading.documents {
             self.insert_document(&mut transaction, reading.accession, document).await?;
         }

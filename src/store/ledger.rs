@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::filings::NewFiling;
-use super::{Store, from_micros, to_micros};
+use super::{MOST_ROWS, Store, from_micros, placeholders, to_micros};
 use crate::edgar::ids::AccessionNumber;
 
 /// Where a day stands.
@@ -212,7 +212,7 @@ impl Store {
     async fn days_where(&self, condition: &'static str, value: i64) -> anyhow::Result<Vec<LedgerDay>> {
         let statement = format!("SELECT {COLUMNS} FROM days WHERE {condition}");
         // Put together from constants of this file.
-        let rows: Vec<DayRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let rows: Vec<DayRow> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(value)
             .fetch_all(&self.pool)
             .await
@@ -279,24 +279,34 @@ impl Store {
             n_bad: count(index.n_bad),
             ..DayCounts::default()
         };
-        for filing in index.watched {
-            counts.n_found += u32::from(self.insert_filing(connection, filing).await?);
-        }
-        for accession in index.listed {
-            sqlx::query("UPDATE filings SET index_at = $2 WHERE accession = $1 AND index_at IS NULL")
-                .bind(accession.as_i64())
+        counts.n_found = count(self.insert_filings(connection, index.watched).await?);
+        for some in index.listed.chunks(MOST_ROWS) {
+            let statement = format!(
+                "UPDATE filings SET index_at = ${} WHERE index_at IS NULL AND accession IN ({})",
+                some.len() + 1,
+                placeholders(some.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
+            some.iter()
+                .fold(query, |query, accession| query.bind(accession.as_i64()))
                 .bind(to_micros(index.read_at))
                 .execute(&mut *connection)
                 .await
-                .map_err(|error| self.failed(&error, "note a sighting"))?;
+                .map_err(|error| self.failed(&error, "note sightings"))?;
         }
-        for filing in index.watched {
-            let (feed_at,): (Option<i64>,) = sqlx::query_as("SELECT feed_at FROM filings WHERE accession = $1")
-                .bind(filing.accession.as_i64())
+        for some in index.watched.chunks(MOST_ROWS) {
+            let statement = format!(
+                "SELECT COUNT(*) FROM filings WHERE feed_at IS NULL AND accession IN ({})",
+                placeholders(some.len())
+            );
+            let query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
+            let (n_missed,): (i64,) = some
+                .iter()
+                .fold(query, |query, filing| query.bind(filing.accession.as_i64()))
                 .fetch_one(&mut *connection)
                 .await
-                .map_err(|error| self.failed(&error, "look for a sighting"))?;
-            counts.n_missed += u32::from(feed_at.is_none());
+                .map_err(|error| self.failed(&error, "look for sightings"))?;
+            counts.n_missed += u32::try_from(n_missed).unwrap_or(u32::MAX);
         }
         Ok(counts)
     }
@@ -328,8 +338,8 @@ impl Store {
     ) -> anyhow::Result<usize> {
         let mut transaction = self.begin_write().await?;
         let mut n_queued = 0;
+        self.insert_filings(&mut transaction, filings).await?;
         for filing in filings {
-            self.insert_filing(&mut transaction, filing).await?;
             let done = sqlx::query(
                 "UPDATE filings SET state = $2, next_try_at = $3, index_at = COALESCE(index_at, $3)
                  WHERE accession = $1 AND state IN ('not_watched', 'baseline', $2)",

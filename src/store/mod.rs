@@ -49,7 +49,7 @@ use sent::SentMail;
 pub use subscriptions::{
     NewSubscription, Silence, SilencedAddress, SubscriptionRow, SubscriptionState, Which, new_subscription_id,
 };
-pub use watched::{PinnedTicker, Watched};
+pub use watched::{PinnedTicker, Watched, WatchedIssuers};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
@@ -430,10 +430,25 @@ fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }
 
+/// Rows in one statement, where there are many. A statement for as many rows as there happen to be is not kept prepared.
+const MOST_ROWS: usize = 200;
+
 /// `($1, $2), ($3, $4)`
 fn rows_of_placeholders(n_rows: usize, n_columns: usize) -> String {
     let row = |row: usize| (1..=n_columns).map(|n| format!("${}", row * n_columns + n)).collect::<Vec<_>>().join(", ");
     (0..n_rows).map(|n| format!("({})", row(n))).collect::<Vec<_>>().join(", ")
+}
+
+/// ` WHEN $1 THEN $2 WHEN $3 THEN $4`: a value of each row, by the first of its columns, from 1 on. A list of values to join with
+/// would be walked for every row that an update looks at.
+fn cases_of_placeholders(n_rows: usize, n_columns: usize, column: usize) -> String {
+    let case = |row: usize| format!(" WHEN ${} THEN ${}", row * n_columns + 1, row * n_columns + column);
+    (0..n_rows).map(case).collect()
+}
+
+/// `$1, $3`: the first column of each row.
+fn first_placeholders(n_rows: usize, n_columns: usize) -> String {
+    (0..n_rows).map(|row| format!("${}", row * n_columns + 1)).collect::<Vec<_>>().join(", ")
 }
 
 /// `$1, $2, $3`

@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
-use super::{Store, from_micros, placeholders, rows_of_placeholders, to_micros};
+use super::{
+    MOST_ROWS, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders, rows_of_placeholders,
+    to_micros,
+};
 use crate::edgar::ids::AccessionNumber;
 use crate::webhook::WEBHOOK;
 
@@ -260,9 +263,6 @@ pub struct MessageTotals {
     pub dropped: i64,
 }
 
-/// Rows in one statement.
-const MOST_ROWS: usize = 200;
-
 type MessageColumns = (i64, String, String, String, i64, String, i64, i64, Option<String>, Option<i64>);
 
 const MESSAGE_COLUMNS: &str = "id, message_id, recipient, subject, created_at, state, next_try_at, attempts, \
@@ -363,7 +363,7 @@ impl Store {
             "SELECT address FROM addresses WHERE silenced IS NULL AND address IN ({})",
             placeholders(notices.len())
         );
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+        let query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
         let rows: Vec<(String,)> = notices
             .iter()
             .fold(query, |query, notice| query.bind(notice.recipient.clone()))
@@ -387,7 +387,7 @@ impl Store {
             "INSERT INTO notices (alert, recipient, channel, subscriptions, due_at, message, events) VALUES {}",
             rows_of_placeholders(carried.len(), 7)
         );
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(statement));
+        let mut query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
         for (notice, message) in carried {
             query = query
                 .bind(alert.to_owned())
@@ -510,7 +510,7 @@ impl Store {
              VALUES {} RETURNING id, message_id",
             rows_of_placeholders(messages.len(), 9)
         );
-        let mut query = sqlx::query_as(sqlx::AssertSqlSafe(statement));
+        let mut query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
         for new in messages {
             let due_at = to_micros(new.held_until.unwrap_or(now));
             query = query
@@ -635,7 +635,8 @@ impl Store {
             "SELECT message, alert, subscriptions, events FROM notices WHERE message IN ({})",
             placeholders(messages.len())
         );
-        let query = messages.iter().fold(sqlx::query_as(sqlx::AssertSqlSafe(statement)), |query, id| query.bind(*id));
+        let query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
+        let query = messages.iter().fold(query, |query, id| query.bind(*id));
         let rows: Vec<Row> =
             query.fetch_all(&self.pool).await.map_err(|error| self.failed(&error, "read what messages carry"))?;
         let mut alerts: HashMap<String, Arc<AlertRow>> = HashMap::new();
@@ -684,11 +685,7 @@ impl Store {
         let mut may_leave: HashSet<i64> = HashSet::new();
         let mut transaction = self.begin_write().await?;
         for some in attempts.chunks(MOST_ROWS) {
-            // A list of values to join with would be walked for every message that waits: each message is named instead.
-            let of_each = |column: usize| -> String {
-                (0..some.len()).map(|row| format!(" WHEN ${} THEN ${}", row * 4 + 1, row * 4 + column)).collect()
-            };
-            let numbers: Vec<String> = (0..some.len()).map(|row| format!("${}", row * 4 + 1)).collect();
+            let of_each = |column| cases_of_placeholders(some.len(), 4, column);
             let statement = format!(
                 "UPDATE messages SET attempts = attempts + 1, next_try_at = CASE id{next_try_at} END,
                         bytes = COALESCE(bytes, CASE id{bytes} END)
@@ -700,9 +697,10 @@ impl Store {
                 next_try_at = of_each(2),
                 bytes = of_each(3),
                 n_notices = of_each(4),
-                numbers = numbers.join(", "),
+                numbers = first_placeholders(some.len(), 4),
             );
-            let query = some.iter().fold(sqlx::query_as(sqlx::AssertSqlSafe(statement)), |query, attempt| {
+            let query = sqlx::query_as(AssertSqlSafe(statement)).persistent(false);
+            let query = some.iter().fold(query, |query, attempt| {
                 let written = attempt.written.as_ref();
                 let n_notices = written.map_or(0, |written| written.n_notices);
                 query
@@ -726,11 +724,13 @@ impl Store {
     pub async fn take_back_attempts(&self, messages: &[i64], now: DateTime<Utc>) -> anyhow::Result<()> {
         for some in messages.chunks(MOST_ROWS) {
             let statement = format!(
-                "UPDATE messages SET attempts = attempts - 1, next_try_at = $1 WHERE state = 'waiting' AND id IN ({})",
-                (2..some.len() + 2).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+                "UPDATE messages SET attempts = attempts - 1, next_try_at = ${} WHERE state = 'waiting' AND id IN ({})",
+                some.len() + 1,
+                placeholders(some.len())
             );
-            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(to_micros(now));
-            self.write(some.iter().fold(query, |query, id| query.bind(*id)), "postpone a message").await?;
+            let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
+            let query = some.iter().fold(query, |query, id| query.bind(*id)).bind(to_micros(now));
+            self.write(query, "postpone a message").await?;
         }
         Ok(())
     }
@@ -852,7 +852,7 @@ impl Store {
             .map_err(|error| self.failed(&error, "read a message"))?;
         let Some((bytes,)) = bytes else { return Ok(None) };
         let statement = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE id = $1");
-        let columns: MessageColumns = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let columns: MessageColumns = sqlx::query_as(AssertSqlSafe(statement))
             .bind(id)
             .fetch_one(&self.pool)
             .await
@@ -867,7 +867,7 @@ impl Store {
     pub async fn open_messages(&self) -> anyhow::Result<Vec<MessageRow>> {
         let statement =
             format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE state IN ('waiting', 'set_aside') ORDER BY id");
-        let rows: Vec<MessageColumns> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let rows: Vec<MessageColumns> = sqlx::query_as(AssertSqlSafe(statement))
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "list the outbox"))?;
@@ -880,7 +880,7 @@ impl Store {
     /// When the store cannot be read.
     pub async fn messages_to(&self, recipient: &str) -> anyhow::Result<Vec<MessageRow>> {
         let statement = format!("SELECT {MESSAGE_COLUMNS} FROM messages WHERE recipient = $1 ORDER BY id");
-        let rows: Vec<MessageColumns> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+        let rows: Vec<MessageColumns> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(recipient.to_owned())
             .fetch_all(&self.pool)
             .await

@@ -7,7 +7,7 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
-use super::{Store, to_micros};
+use super::{Store, cases_of_placeholders, first_placeholders, to_micros};
 
 /// A mail that was taken.
 #[derive(Debug)]
@@ -36,16 +36,12 @@ impl Store {
         };
         let mails = std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner));
         if !mails.is_empty() {
-            let of_each = |column: usize| -> String {
-                (0..mails.len()).map(|row| format!(" WHEN ${} THEN ${}", row * 3 + 1, row * 3 + column)).collect()
-            };
-            let numbers: Vec<String> = (0..mails.len()).map(|row| format!("${}", row * 3 + 1)).collect();
             let statement = format!(
                 "UPDATE messages SET state = 'sent', bytes = NULL, last_reply = CASE id{} END, final_at = CASE id{} END
                  WHERE id IN ({}) AND state = 'waiting'",
-                of_each(2),
-                of_each(3),
-                numbers.join(", ")
+                cases_of_placeholders(mails.len(), 3, 2),
+                cases_of_placeholders(mails.len(), 3, 3),
+                first_placeholders(mails.len(), 3)
             );
             let statement = mails.iter().fold(sqlx::query(sqlx::AssertSqlSafe(statement)), |statement, mail| {
                 statement.bind(mail.message).bind(mail.reply.clone()).bind(to_micros(mail.at))

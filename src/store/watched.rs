@@ -1,6 +1,9 @@
 //! Whose filings are watched since when, and which ticker was pinned to which CIK.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
 use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::AnyConnection;
 
 use super::{Store, to_micros};
 use crate::edgar::eastern::eastern_date;
@@ -18,10 +21,46 @@ pub struct Watched {
     pub baselines: Vec<String>,
 }
 
-impl Watched {
-    /// Whether it stands for one of these filers.
-    pub fn is_about(&self, filers: &[Filer]) -> bool {
-        self.key == "*" || filers.iter().any(|filer| filer.cik.to_string() == self.key)
+/// Every watched issuer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WatchedIssuers {
+    by_key: BTreeMap<String, Watched>,
+    /// The queries that each of them has its baseline in.
+    baselines: BTreeSet<String>,
+}
+
+impl WatchedIssuers {
+    /// Everybody, from the beginning of time.
+    pub fn all() -> Self {
+        [Watched { key: "*".to_owned(), since_date: NaiveDate::MIN, baselines: Vec::new() }].into_iter().collect()
+    }
+
+    /// Those that stand for one of these filers.
+    pub fn about(&self, filers: &[Filer]) -> impl Iterator<Item = &Watched> {
+        let own = filers.iter().filter_map(|filer| self.by_key.get(&filer.cik.to_string()));
+        self.by_key.get("*").into_iter().chain(own)
+    }
+
+    /// Whether a whole walk over a query has recorded what was there when watching each of them began.
+    pub fn have_baseline(&self, prefix: &str) -> bool {
+        self.by_key.is_empty() || self.baselines.contains(prefix)
+    }
+
+    /// Whether these and no others are watched; while all are, those watched by name before may be among them.
+    fn are_those_of(&self, keys: &[String]) -> bool {
+        let wanted: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        wanted.iter().all(|key| self.by_key.contains_key(*key))
+            && (wanted.contains("*") || self.by_key.len() == wanted.len())
+    }
+}
+
+impl FromIterator<Watched> for WatchedIssuers {
+    fn from_iter<I: IntoIterator<Item = Watched>>(watched: I) -> Self {
+        let by_key: BTreeMap<String, Watched> =
+            watched.into_iter().map(|watched| (watched.key.clone(), watched)).collect();
+        let baselines = by_key.values().map(|watched| watched.baselines.iter().cloned().collect::<BTreeSet<String>>());
+        let baselines = baselines.reduce(|some, own| &some & &own).unwrap_or_default();
+        Self { by_key, baselines }
     }
 }
 
@@ -45,22 +84,21 @@ impl Store {
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn sync_watched(&self, keys: &[String], now: DateTime<Utc>) -> anyhow::Result<Vec<Watched>> {
+    pub async fn sync_watched(&self, keys: &[String], now: DateTime<Utc>) -> anyhow::Result<WatchedIssuers> {
         let today = eastern_date(now);
         let watched = self.watched().await?;
-        let all = keys.iter().any(|key| key == "*");
-        let is_in_line = keys.iter().all(|key| watched.iter().any(|watched| watched.key == *key))
-            && (all || watched.iter().all(|watched| keys.contains(&watched.key)))
-            && watched.iter().all(|watched| watched.since_date <= today);
-        if is_in_line {
+        if watched.are_those_of(keys) && watched.by_key.values().all(|watched| watched.since_date <= today) {
             return Ok(watched);
         }
+        let all = keys.iter().any(|key| key == "*");
         let mut transaction = self.begin_write().await?;
-        let before: Vec<(String,)> = sqlx::query_as("SELECT key FROM watched")
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT key FROM watched")
             .fetch_all(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "read the watched issuers"))?;
-        let is_known = |key: &str| before.iter().any(|(known,)| known == key);
+        let before: HashSet<&str> = rows.iter().map(|(key,)| key.as_str()).collect();
+        let kept: HashSet<&str> = keys.iter().map(String::as_str).collect();
+        let is_known = |key: &str| before.contains(key);
         for key in keys.iter().filter(|key| !is_known(key)) {
             for statement in [
                 "INSERT INTO watched (key, since_date)
@@ -80,9 +118,9 @@ impl Store {
             self.reopen_days(&mut transaction, today, now).await?;
         }
         // While all are watched, those watched by name before keep the earlier day they were watched from.
-        for (key,) in before.iter().filter(|(key,)| !all && !keys.contains(key)) {
+        for key in before.difference(&kept).filter(|_| !all) {
             sqlx::query("DELETE FROM watched WHERE key = $1")
-                .bind(key.clone())
+                .bind((*key).to_owned())
                 .execute(&mut *transaction)
                 .await
                 .map_err(|error| self.failed(&error, "forget a watched issuer"))?;
@@ -93,6 +131,7 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(|error| self.failed(&error, "mend the watched issuers"))?;
+        self.count_watch_change(&mut transaction).await?;
         self.commit(transaction, "record whom to watch").await?;
         self.watched().await
     }
@@ -110,6 +149,7 @@ impl Store {
             .map_err(|error| self.failed(&error, "look back"))?;
         if done.rows_affected() > 0 {
             self.reopen_days(&mut transaction, since, now).await?;
+            self.count_watch_change(&mut transaction).await?;
         }
         for prefix in prefixes {
             self.mark_baseline(&mut transaction, prefix).await?;
@@ -118,22 +158,46 @@ impl Store {
     }
 
     /// Marks that a whole walk over a query has recorded what was there.
-    pub(super) async fn mark_baseline(&self, connection: &mut sqlx::AnyConnection, prefix: &str) -> anyhow::Result<()> {
-        sqlx::query(
+    pub(super) async fn mark_baseline(&self, connection: &mut AnyConnection, prefix: &str) -> anyhow::Result<()> {
+        let done = sqlx::query(
             "INSERT INTO baselines (key, prefix) SELECT key, $1 FROM watched WHERE true ON CONFLICT DO NOTHING",
         )
         .bind(prefix.to_owned())
-        .execute(connection)
+        .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "mark the baseline"))?;
+        if done.rows_affected() > 0 {
+            self.count_watch_change(connection).await?;
+        }
         Ok(())
+    }
+
+    /// Goes with every change to whom is watched since when, and to the tickers.
+    async fn count_watch_change(&self, connection: &mut AnyConnection) -> anyhow::Result<()> {
+        sqlx::query("UPDATE watch_changes SET n = n + 1")
+            .execute(connection)
+            .await
+            .map_err(|error| self.failed(&error, "count a change of the watched issuers"))?;
+        Ok(())
+    }
+
+    /// How often the watched issuers and the pinned tickers have changed: while it stays the same, so do they.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn watch_changes(&self) -> anyhow::Result<i64> {
+        let (n,): (i64,) = sqlx::query_as("SELECT n FROM watch_changes")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the watched issuers"))?;
+        Ok(n)
     }
 
     /// Every watched issuer.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn watched(&self) -> anyhow::Result<Vec<Watched>> {
+    pub async fn watched(&self) -> anyhow::Result<WatchedIssuers> {
         let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
             "SELECT watched.key, watched.since_date, baselines.prefix FROM watched
              LEFT JOIN baselines ON baselines.key = watched.key ORDER BY watched.key",
@@ -151,7 +215,7 @@ impl Store {
                 last.baselines.extend(prefix);
             }
         }
-        Ok(watched)
+        Ok(watched.into_iter().collect())
     }
 
     /// Every pinned ticker.
@@ -177,7 +241,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be written.
     pub async fn pin_ticker(&self, pinned: &PinnedTicker, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let statement = sqlx::query(
+        let mut transaction = self.begin_write().await?;
+        sqlx::query(
             "INSERT INTO tickers (ticker, cik, name, resolved_at, warning) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (ticker) DO UPDATE SET warning = excluded.warning",
         )
@@ -185,8 +250,11 @@ impl Store {
         .bind(pinned.cik.as_i64())
         .bind(pinned.name.clone())
         .bind(to_micros(now))
-        .bind(pinned.warning.clone());
-        self.write(statement, "pin a ticker").await?;
-        Ok(())
+        .bind(pinned.warning.clone())
+        .execute(&mut *transaction)
+        .await
+        .map_err(|error| self.failed(&error, "pin a ticker"))?;
+        self.count_watch_change(&mut transaction).await?;
+        self.commit(transaction, "pin a ticker").await
     }
 }

@@ -242,7 +242,7 @@ async fn a_ticker_is_pinned_and_kept_when_the_map_drops_it() {
     });
     desk.clock.advance(Duration::from_secs(25 * 3600));
     let watchlist = desk.watcher.resolve_watchlist().await.expect("a watchlist");
-    assert_eq!(watchlist.keys(), ["0009993001"], "still watched");
+    assert_eq!(watchlist.keys, ["0009993001"], "still watched");
     let pinned = desk.watcher.store.pinned_tickers().await.expect("the tickers");
     assert_eq!(
         pinned[0].warning.as_deref(),

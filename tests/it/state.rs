@@ -31,7 +31,7 @@ async fn a_store_of_a_newer_program_is_not_opened() {
     sqlx::query(newer).execute(&pool).await.expect("a row");
     pool.close().await;
     let error = Store::open(&store_url(&path)).await.expect_err("it is newer");
-    assert_eq!(error.to_string(), format!("{} has schema 900, this program knows up to 6: not opened", path.display()));
+    assert_eq!(error.to_string(), format!("{} has schema 900, this program knows up to 7: not opened", path.display()));
 }
 
 /// A store as the first schema had it, with a filing that was read and told.
@@ -102,7 +102,7 @@ async fn a_store_of_the_first_schema_keeps_its_rows_and_its_events_are_linked() 
     assert_eq!(newest_migration(&path).await, 1);
     std::fs::remove_dir(&passing).expect("an empty folder");
     desk.restart().await;
-    assert_eq!((newest_migration(&copy).await, newest_migration(&path).await), (1, 6));
+    assert_eq!((newest_migration(&copy).await, newest_migration(&path).await), (1, 7));
     let store = desk.watcher.store.clone();
     let notices = store.notices_of(&told.accession().to_string()).await.expect("notices");
     assert_eq!(
