@@ -64,9 +64,7 @@ impl Past {
             "<p>The lease of the plant runs for ten years, and the rent rises with the prices of the region.</p>\n";
         let filler = paragraph.repeat((FILING_BYTES - determination.len()) / paragraph.len());
         let determination = determination.replacen("</body>", &format!("{filler}</body>"), 1);
-        let (head, _) = determination.split_once("<TEXT>").expect("a document");
-        let ordinary =
-            format!("{head}<TEXT>\n<html><body>{filler}</body></html>\n</TEXT>\n</DOCUMENT>\n</SEC-DOCUMENT>\n");
+        let ordinary = desk::with_document(&determination, &format!("<html><body>{filler}</body></html>\n"));
 
         let filed = |n: usize| Filed {
             form: "8-K".to_owned(),

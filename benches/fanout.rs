@@ -1,5 +1,6 @@
 //! One filing to 10,000 subscribers over a relay on loopback, one mail after another on each connection:
-//! `cargo bench --bench fanout`. Prints the rate, the memory, and whether everyone got it once.
+//! `cargo bench --bench fanout`. Prints the rate, the memory, and whether everyone got it once; beside it, where Postfix is
+//! installed, the rate of its `smtp-source`, which sends as many mails of that size to the same relay out of its memory.
 
 #[path = "common/desk.rs"]
 #[allow(dead_code)]
@@ -15,6 +16,8 @@ use edgar_watch::demo::invented_archive;
 use relay::Taken;
 
 const N_SUBSCRIBERS: usize = 10_000;
+/// What a mail of this bench weighs.
+const MAIL_BYTES: usize = 15_000;
 
 async fn run(connections: usize, dkim_key: Option<&str>) {
     let taken = Taken::default();
@@ -62,10 +65,34 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
     assert_eq!((sent, n_once, taken.len()), (N_SUBSCRIBERS, N_SUBSCRIBERS, N_SUBSCRIBERS));
 }
 
+/// The rate of Postfix's load generator, which writes no mail, signs none and keeps no outbox.
+async fn run_smtp_source(connections: usize) {
+    let taken = Taken::default();
+    let port = relay::start(taken.clone()).await;
+    let [connections, mails, bytes] = [connections, N_SUBSCRIBERS, MAIL_BYTES].map(|n| n.to_string());
+    let relay = format!("inet:127.0.0.1:{port}");
+    let mut program = tokio::process::Command::new("smtp-source");
+    program.args(["-d", "-s", &connections, "-m", &mails, "-l", &bytes, "-t", "reader@example.net", &relay]);
+    let began = Instant::now();
+    match program.status().await {
+        Ok(ended) if ended.success() => {
+            let seconds = began.elapsed().as_secs_f64();
+            let n_taken = taken.lock().expect("nobody panics with it").values().map(Vec::len).sum::<usize>();
+            let rate = n_taken as f64 / seconds;
+            println!(
+                "{connections:>3} connections, smtp-source: {n_taken} mails in {seconds:.2} s, {rate:.0} a second"
+            );
+        }
+        _ => println!("smtp-source of Postfix is not installed here: not run beside it"),
+    }
+}
+
 #[tokio::main]
 async fn main() {
     run(4, None).await;
+    run_smtp_source(4).await;
     run(16, None).await;
+    run_smtp_source(16).await;
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("key.pem");
     let made =

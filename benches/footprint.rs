@@ -93,7 +93,8 @@ async fn read_submission(n_bytes: usize) -> (f64, f64) {
         let path = asked.target.split('?').next().unwrap_or_default();
         let file = archive.files.get(path).filter(|_| path.contains("/data/") && path.ends_with(".txt"))?;
         // An ordinary filing: one that names no exchange.
-        let text = String::from_utf8_lossy(file).replace("Nasdaq", "Landlord").replace("NASDAQ", "LANDLORD");
+        let html = "<html><body><p>The lease of the plant runs for ten years.</p></body></html>\n";
+        let text = desk::with_document(&String::from_utf8_lossy(file), html);
         let (documents, end) = text.split_at(text.rfind("</SEC-DOCUMENT>")?);
         let line = format!("M{}\n", "'".repeat(60));
         let picture = line.repeat(n_bytes / line.len());

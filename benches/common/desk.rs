@@ -62,6 +62,12 @@ pub async fn watcher(configuration: &str, folder: &Path) -> Watcher {
     Watcher::new(settings, store.clone(), Arc::new(store), Arc::new(SystemClock)).expect("a watcher")
 }
 
+/// A submission with another document in the place of its own.
+pub fn with_document(submission: &str, html: &str) -> String {
+    let (head, _) = submission.split_once("<TEXT>").expect("a document");
+    format!("{head}<TEXT>\n{html}</TEXT>\n</DOCUMENT>\n</SEC-DOCUMENT>\n")
+}
+
 /// The middle one.
 pub fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
