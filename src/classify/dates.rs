@@ -33,6 +33,10 @@ pattern!(
     r"(?i)\b(?:was|were|received|notified|informed|advised|told|sent|arrived|came|delivered|reached (?:it|us|the company)) (?P<a>(?:earlier |late )?today|this morning)\b|\b(?P<b>today|this morning) (?:received|was|were|notified|informed)\b"
 );
 
+// One of these is in whatever the one above finds, and they are looked for in less time.
+pattern!(TODAY_WORD, r"(?i)today|this morning");
+pattern!(DAY_WORD, r"(?i)yesterday|(?:mon|tues|wednes|thurs|fri)day");
+
 pattern!(IN_YEAR, r"(?i)^\W*(?:in|during|back in) ((?:19|20)\d\d),? ");
 pattern!(OF_THAT_YEAR, r"(?i)^,? of (?:that|the same) year\b");
 pattern!(YEAR, r"\b(?:19|20)\d\d\b");
@@ -48,6 +52,8 @@ pattern!(
     SAME_DAY,
     r"(?i)\b(?:(?P<same>(?:the|that) same (?:day|date|morning|afternoon|evening)|(?:opening|open|close) of (?:business|trading) on that (?:day|date))|(?P<next>(?:the|on the) (?:next|following) (?:business )?(?:day|morning)|the (?:day|morning) (?:after|following)|one day later|a day later))\b"
 );
+
+pattern!(SAME_DAY_WORD, r"(?i)same|on that|next|following|after|later");
 
 pattern!(
     DATE_NEXT,
@@ -70,7 +76,8 @@ pub fn find_dates_after(
     last: Option<NaiveDate>,
 ) -> Vec<DateMention> {
     let mut dates = find_dates(text, reference, told_on);
-    for captures in SAME_DAY.captures_iter(text) {
+    let same_days = SAME_DAY_WORD.is_match(text).then(|| SAME_DAY.captures_iter(text));
+    for captures in same_days.into_iter().flatten() {
         // Group 0 always takes part in a match.
         let whole = captures.get(0).expect("group 0 is the whole match");
         if DATE_NEXT.is_match(&text[whole.end()..]) || WEEKDAY_NEXT.is_match(&text[whole.end()..]) {
@@ -93,7 +100,9 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<Naiv
     let mut found: Vec<(DateMention, Option<(u32, u32)>)> = Vec::new();
     // "In 2005, staff notified it on April 4 and again on May 18": the year is said once for all.
     let opening_year: Option<i32> = IN_YEAR.captures(text).and_then(|c| c[1].parse().ok());
-    for captures in DATE.captures_iter(text) {
+    // All of them have a number or the name of a day.
+    let can_be_there = text.bytes().any(|byte| byte.is_ascii_digit()) || DAY_WORD.is_match(text);
+    for captures in can_be_there.then(|| DATE.captures_iter(text)).into_iter().flatten() {
         // Group 0 always takes part in a match.
         let whole = captures.get(0).expect("group 0 is the whole match");
         if FORM_AFTER.is_match(&text[whole.end()..]) {
@@ -146,7 +155,7 @@ pub fn find_dates(text: &str, reference: Option<NaiveDate>, told_on: Option<Naiv
             }
         }
     }
-    for captures in TODAY.captures_iter(text) {
+    for captures in TODAY_WORD.is_match(text).then(|| TODAY.captures_iter(text)).into_iter().flatten() {
         let word = captures.name("a").or(captures.name("b"));
         if let (Some(word), Some(date)) = (word, told_on) {
             found.push((mention(word.start(), word.end(), date, true), None));

@@ -120,13 +120,14 @@ pub fn classify(text: &str, context: &DocumentContext) -> Reading {
         return Reading::default();
     }
     let masked = segment::mask(text);
-    if !sentences::speaks_of_exchange(&masked) {
+    let exchanges = sentences::find_exchanges(&masked);
+    if exchanges.is_empty() {
         return Reading::default();
     }
     let reference = acts::reference_date(text, context);
     let segmented = segment::segment(text, masked);
     let exhibit_letter = sentences::is_exhibit_letter(&segmented);
-    let sentences = sentences::read_sentences(text, &segmented, context, reference, exhibit_letter);
+    let sentences = sentences::read_sentences(text, &segmented, &exchanges, context, reference, exhibit_letter);
     let acts = acts::find_acts(text, &sentences, context, reference, exhibit_letter);
     if acts.is_empty() {
         return Reading::default();

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr3_iter;
+
 /// What a paragraph is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Zone {
@@ -54,8 +56,10 @@ pattern!(
 );
 pattern!(
     LISTED_ON,
-    r"(?i)\b(?:is|are|was|were|been|its)?\s?(?:currently\s|also\s)?(?:listed|traded|quoted|trades?|trading|registered)\s(?:on|under)\s(?:the\s)?nasdaq(?:\sstock\smarket)?(?:\s(?:global\sselect|global|capital|national|smallcap)\smarket)?"
+    r"(?i)\b(?:listed|traded|quoted|trades?|trading|registered)\s(?:on|under)\s(?:the\s)?nasdaq(?:\sstock\smarket)?(?:\s(?:global\sselect|global|capital|national|smallcap)\smarket)?"
 );
+// Apart from what follows: with it in front, every word of a text could be the first.
+pattern!(BEFORE_LISTED_ON, r"(?i)\b(?:is|are|was|were|been|its)?\s?(?:currently\s|also\s)?$");
 pattern!(
     FORWARD_HEADING,
     r"(?i)^[\s*_]*(?:(?:special |cautionary |important )?(?:note |notice |statement |information |language |disclosure )?(?:regarding |concerning |about |on |under the )?(?:forward[- ]+looking|safe harbor|private securities litigation)|cautionary (?:statement|note|language))[\w\s\-:'.,]{0,120}$"
@@ -64,6 +68,8 @@ pattern!(
     FORWARD_TEXT,
     r"(?i)^[\s*_]*(?:(?:cautionary|safe harbou?r|forward[- ]+looking)[\w\s'-]{0,60}[.:]|[^.]{0,320}\bforward[- ]+looking\b|(?:such|these|actual) [^.]{0,80}(?:results|statements)\b[^.]{0,80}(?:differ|vary))"
 );
+// One of these is in whatever the one above finds.
+pattern!(FORWARD_WORD, r"(?i)forward|cautionary|safe harbo|results|statements");
 pattern!(
     FORWARD_MORE,
     r"(?i)forward[- ]+looking|undertakes? no|obligation to (?:update|revise)|risk factors|could cause|risks (?:and|include)|uncertaint|differ materially|may not|no assurance"
@@ -78,6 +84,8 @@ pattern!(
     TELLS_LETTER,
     r"(?i)\b(?:nasdaq|nyse|listing qualifications|american stock exchange)\b[^\n]{0,600}?\b(?:received|(?:notified|informed|advised|told) (?:the company|us|it)|(?:was|were|been) (?:\w+ )?(?:notified|informed|advised)|letter (?:dated|of))\b|\b(?:received|(?:was|were|been) (?:\w+ )?(?:notified|informed|advised)|letter (?:dated|of))\b[^\n]{0,200}?\b(?:nasdaq|nyse|listing qualifications|american stock exchange)\b"
 );
+// One of these is in whatever the one above finds.
+pattern!(EXCHANGE_NAME, r"(?i)nasdaq|nyse|listing qualifications|american stock exchange");
 pattern!(LETTER_HEADING, r"(?i)\b(?:letters?|notices?|nasdaq|listing|determination|delisting)\b");
 pattern!(MONTH_DAY, r"(?i)\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]{0,6}\.? \d{1,2}\b");
 pattern!(
@@ -143,7 +151,7 @@ impl ZoneReader {
             self.carry = Some(Zone::ForwardLooking);
             return Zone::ForwardLooking;
         }
-        if FORWARD_TEXT.is_match(start) {
+        if FORWARD_WORD.is_match(start) && FORWARD_TEXT.is_match(start) {
             self.carry = Some(Zone::ForwardLooking);
             return Zone::ForwardLooking;
         }
@@ -183,25 +191,21 @@ impl ZoneReader {
 /// True for a paragraph that tells of an exchange's letter and names a day.
 fn tells_letter(paragraph: &str) -> bool {
     let start = super::dates::head(paragraph, 4000);
-    TELLS_LETTER.is_match(start) && MONTH_DAY.is_match(start)
+    EXCHANGE_NAME.is_match(start) && TELLS_LETTER.is_match(start) && MONTH_DAY.is_match(start)
 }
 
 /// Blanks words that name an exchange without saying anything about a letter. Byte offsets do not change.
 pub fn mask(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
-    for regex in [&*TITLE_301, &*TICKER, &*LISTED_ON] {
-        for found in regex.find_iter(text) {
-            for byte in &mut bytes[found.range()] {
-                *byte = b' ';
-            }
-        }
-    }
+    let titles = TITLE_301.find_iter(text).chain(TICKER.find_iter(text)).map(|found| found.range());
+    let listed = LISTED_ON.find_iter(text).map(|found| {
+        let before = BEFORE_LISTED_ON.find(&text[..found.start()]);
+        before.map_or(found.start(), |before| before.start())..found.end()
+    });
     // The word index stays: it tells such notices apart.
-    for found in INDEX_NAME.find_iter(text) {
-        let end = found.start() + "nasdaq".len();
-        for byte in &mut bytes[found.start()..end] {
-            *byte = b' ';
-        }
+    let indexes = INDEX_NAME.find_iter(text).map(|found| found.start()..found.start() + "nasdaq".len());
+    for range in titles.chain(listed).chain(indexes) {
+        bytes[range].fill(b' ');
     }
     // Whole characters were replaced by spaces, so the bytes still are UTF-8; the fallback is never taken.
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
@@ -241,12 +245,15 @@ fn push_sentences(text: &str, range: Range<usize>, paragraph: usize, mut zone: Z
     }
     push_sentence(text, at..range.end, paragraph, zone, out);
     // The legal words can start in the middle of a paragraph; what tells of a letter after them still counts.
+    if zone != Zone::Body || !FORWARD_SENTENCE.is_match(&text[range]) {
+        return;
+    }
     for sentence in &mut out[first..] {
         let words = &text[sentence.range.clone()];
-        if sentence.zone == Zone::Body && FORWARD_SENTENCE.is_match(words) {
+        if FORWARD_SENTENCE.is_match(words) {
             zone = Zone::ForwardLooking;
         }
-        if sentence.zone == Zone::Body && !tells_letter(words) {
+        if zone != Zone::Body && !tells_letter(words) {
             sentence.zone = zone;
         }
     }
@@ -276,10 +283,7 @@ fn sentence_ends(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let mut ends = Vec::new();
     let mut last = 0;
-    for (i, byte) in bytes.iter().enumerate() {
-        if !matches!(byte, b'.' | b'?' | b'!') {
-            continue;
-        }
+    for i in memchr3_iter(b'.', b'?', b'!', bytes) {
         let mut after = i + 1;
         while after < bytes.len() && matches!(bytes[after], b'"' | b'\'' | b')' | b']') {
             after += 1;
@@ -294,7 +298,7 @@ fn sentence_ends(text: &str) -> Vec<usize> {
             || start.is_ascii_digit()
             || matches!(start, b'"' | b'(' | b'*' | b'[' | b'$')
             || *start >= 0x80;
-        if space && opens && !(*byte == b'.' && is_abbreviation(&text[last..i], &text[next..])) {
+        if space && opens && !(bytes[i] == b'.' && is_abbreviation(&text[last..i], &text[next..])) {
             ends.push(after);
             last = after;
         }

@@ -166,10 +166,11 @@ pub fn find_known_reports(segmented: &Segmented, reference: Option<NaiveDate>) -
     known
 }
 
-/// Reads every sentence of a document that can bear on a listing.
+/// Reads every sentence of a document that can bear on a listing. `exchanges` are those of [`find_exchanges`].
 pub fn read_sentences<'p>(
     text: &str,
     segmented: &Segmented,
+    exchanges: &[Range<usize>],
     context: &DocumentContext<'p>,
     reference: Option<NaiveDate>,
     exhibit_letter: bool,
@@ -182,7 +183,11 @@ pub fn read_sentences<'p>(
     let spoken =
         |zone: Zone| !matches!(zone, Zone::Cover | Zone::Signature | Zone::Contact | Zone::Exhibits | Zone::About);
     let spoken: Vec<&Sentence> = segmented.sentences.iter().filter(|s| spoken(s.zone)).collect();
-    let direct: Vec<bool> = spoken.iter().map(|s| DIRECT.is_match(&segmented.masked[s.range.clone()])).collect();
+    let is_direct = |sentence: &Sentence| {
+        let next = exchanges.partition_point(|place| place.start < sentence.range.start);
+        exchanges.get(next).is_some_and(|place| place.end <= sentence.range.end)
+    };
+    let direct: Vec<bool> = spoken.iter().map(|s| is_direct(s)).collect();
     let named: BTreeSet<usize> =
         spoken.iter().zip(&direct).filter(|(_, direct)| **direct).map(|(s, _)| s.paragraph).collect();
     let all_told = headline_tells(segmented) || exhibit_letter;
@@ -295,9 +300,9 @@ pub fn is_point(sentence: &str) -> bool {
     POINT.is_match(sentence)
 }
 
-/// True if a masked text names an exchange, a body of one, or a delisting: nothing is read in any other.
-pub fn speaks_of_exchange(masked: &str) -> bool {
-    DIRECT.is_match(masked)
+/// Where a masked text names an exchange, a body of one, or a delisting: nothing is read in one that does not.
+pub fn find_exchanges(masked: &str) -> Vec<Range<usize>> {
+    DIRECT.find_iter(masked).map(|found| found.range()).collect()
 }
 
 /// True if a text names Nasdaq or a body of it.
