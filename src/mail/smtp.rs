@@ -41,6 +41,9 @@ impl Default for SmtpTimeouts {
     }
 }
 
+/// "Service not available, closing transmission channel".
+const CLOSING: u16 = 421;
+
 /// A relay and the connection to it, while one is open.
 pub struct SmtpTransport {
     settings: SmtpSettings,
@@ -53,7 +56,7 @@ pub struct SmtpTransport {
 /// An open connection.
 struct Connection {
     inner: AsyncSmtpConnection,
-    /// Whether the relay takes commands before it has answered those before (RFC 2920), once that was asked.
+    /// Whether the relay takes commands before it has answered those before (RFC 2920); that is asked before its second mail.
     is_pipelined: Option<bool>,
 }
 
@@ -101,7 +104,8 @@ impl SmtpTransport {
     /// [`DeliveryError`]; after one the connection is given up.
     pub async fn send(&mut self, envelope: Envelope<'_>, bytes: &[u8]) -> Result<String, DeliveryError> {
         if let Some(mut connection) = self.connection.take() {
-            // A relay closes idle connections; that says nothing about the mail, so a new one is tried at once.
+            // A relay closes connections that are idle or were used enough; that says nothing about the mail, so a new one is
+            // tried at once.
             if self.ask_for_pipelining(&mut connection).await.is_ok() {
                 match self.transact(connection, envelope, bytes).await {
                     Err(DeliveryError::Unreachable(_)) => {}
@@ -217,6 +221,7 @@ impl SmtpTransport {
     /// MAIL, RCPT and DATA, one after the other or in one piece.
     async fn command(&self, connection: &mut Connection, mail: Mail, rcpt: Rcpt) -> Result<(), Refusal> {
         let SmtpTimeouts { command, data_start, .. } = self.timeouts;
+        let has_served = connection.is_pipelined.is_some();
         let is_pipelined = connection.is_pipelined == Some(true);
         let inner = &mut connection.inner;
         let refused =
@@ -226,6 +231,10 @@ impl SmtpTransport {
             Ok(_) => fail_points::pass(Moment::After, "the answer to MAIL"),
             // No answer to the first command means the connection was dead, not that the mail was judged.
             Err(fault @ Fault::Broken(_)) => return Err(refused(Refused::Connection, 0)(fault)),
+            // Nor does the relay's goodbye on one that has served before (RFC 5321 3.8): it has had its fill of it.
+            Err(fault @ Fault::Answered { code: CLOSING, .. }) if has_served => {
+                return Err(refused(Refused::Connection, 0)(fault));
+            }
             Err(fault) => return Err(refused(Refused::Mail, 2)(fault)),
         }
         let answer = async { if is_pipelined { inner.read_response().await } else { inner.command(rcpt).await } };

@@ -1,7 +1,7 @@
 //! What lies in the past: the filings of a range of days are put into a queue from EDGAR's indexes, and read from there.
 //! Days done and the queue itself are in the store, so that a backfill goes on where it was stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{Days, NaiveDate};
 use sha2::{Digest, Sha256};
@@ -10,6 +10,7 @@ use super::ledger::{sort_rows, takes_whole_quarter};
 use super::{PassError, Watcher, Watchlist};
 use crate::edgar::daily_index::{IndexRow, Quarter};
 use crate::edgar::eastern::eastern_date;
+use crate::edgar::ids::AccessionNumber;
 use crate::store::{FilingState, NewFiling, Queue, WatchedIssuers};
 
 /// What queueing a range did.
@@ -117,8 +118,31 @@ impl Watcher {
             Queue::Live => FilingState::Found,
             Queue::Past => FilingState::Backfill,
         };
-        let filings: Vec<NewFiling> = filings.into_iter().map(|filing| NewFiling { state, ..filing }).collect();
+        let mut filings: Vec<NewFiling> = filings.into_iter().map(|filing| NewFiling { state, ..filing }).collect();
+        if self.queue == Queue::Past {
+            self.leave_news(&mut filings).await?;
+        }
         self.store.record_backfill(range.watched, days, &filings, now).await
+    }
+}
+
+impl Watcher {
+    /// Leaves out what is no past but news that nobody has been told of: dated since its issuer is watched, and never seen. Recorded
+    /// here, it would be told to nobody.
+    async fn leave_news(&self, filings: &mut Vec<NewFiling>) -> anyhow::Result<()> {
+        let watched = self.store.watched().await?;
+        let is_watched_day =
+            |filing: &NewFiling| watched.about(&filing.filers).any(|watched| filing.filing_date >= watched.since_date);
+        let recent: Vec<AccessionNumber> =
+            filings.iter().filter(|filing| is_watched_day(filing)).map(|filing| filing.accession).collect();
+        let known = self.store.known_filings(&recent).await?;
+        let news: HashSet<AccessionNumber> =
+            recent.into_iter().filter(|accession| !known.contains_key(accession)).collect();
+        filings.retain(|filing| !news.contains(&filing.accession));
+        if !news.is_empty() {
+            tracing::warn!("{} filings of watched days are news: `run` or `once` reads and tells them", news.len());
+        }
+        Ok(())
     }
 }
 

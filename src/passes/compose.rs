@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use tokio::sync::OnceCell;
 
 use super::subscriptions::SubscriptionBook;
 use super::{Watcher, Watchlist};
@@ -153,16 +152,16 @@ impl Watcher {
 
     /// What falls due in the week from a day on at the issuers that a recipient follows.
     async fn falling_due(&self, recipient: &str, from: NaiveDate, outlook: &Outlook) -> anyhow::Result<Vec<DueDate>> {
-        let (news, watchlist) = outlook.known.get_or_try_init(|| self.look_ahead()).await?;
+        let Ahead { news, watchlist } = &*outlook.ahead(self).await?;
         let own: Vec<_> = watchlist.subscriptions.iter().filter(|own| own.recipient == recipient).collect();
         let followed: Vec<&News> = news.iter().filter(|news| own.iter().any(|own| own.covers(&news.filers))).collect();
         Ok(falling_due(&followed, from, from.checked_add_days(AHEAD).unwrap_or(from)))
     }
 
-    async fn look_ahead(&self) -> anyhow::Result<(Vec<News>, Arc<Watchlist>)> {
+    async fn look_ahead(&self) -> anyhow::Result<Ahead> {
         let today = eastern_date(self.clock.now());
         let news = self.store.news_since(today.checked_sub_days(LETTERS_OF).unwrap_or(today)).await?;
-        Ok((news, self.known_watchlist().await?))
+        Ok(Ahead { news, watchlist: self.known_watchlist().await? })
     }
 
     /// Sees to it that those get a digest who want one even when it has nothing to tell.
@@ -197,7 +196,7 @@ impl Watcher {
 #[derive(Debug, Default)]
 pub(super) struct Outlook {
     /// The issuers' dates, for digests.
-    known: OnceCell<(Vec<News>, Arc<Watchlist>)>,
+    ahead: Mutex<Option<Arc<Ahead>>>,
     /// Who asked for what.
     book: Mutex<Option<Arc<SubscriptionBook>>>,
     /// The alert that was told last: most messages of a pass tell the same.
@@ -226,6 +225,13 @@ impl Draft {
     }
 }
 
+/// What issuers told of dates to come, and who follows whom.
+#[derive(Debug)]
+struct Ahead {
+    news: Vec<News>,
+    watchlist: Arc<Watchlist>,
+}
+
 /// An alert, and what its issuer told before.
 #[derive(Debug)]
 pub(super) struct ToldAlert {
@@ -239,6 +245,16 @@ impl Outlook {
     pub(super) fn refresh(&self) {
         *self.book.lock().unwrap_or_else(PoisonError::into_inner) = None;
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    async fn ahead(&self, watcher: &Watcher) -> anyhow::Result<Arc<Ahead>> {
+        if let Some(ahead) = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            return Ok(ahead);
+        }
+        let ahead = Arc::new(watcher.look_ahead().await?);
+        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead.clone());
+        Ok(ahead)
     }
 
     async fn book(&self, watcher: &Watcher) -> anyhow::Result<Arc<SubscriptionBook>> {

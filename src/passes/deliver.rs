@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::compose::Outlook;
 use super::prepare::{Prepared, ReadyMessage};
@@ -36,8 +37,10 @@ pub struct DeliverSummary {
 const FIRST_ALONE: Duration = Duration::from_secs(5);
 /// Messages taken from the outbox at a time.
 const BATCH: usize = 500;
-/// Messages that wait here for their way out to have room; more stay in the outbox.
+/// With so many messages that wait here for their way out to have room, no more are taken.
 const MOST_WAITING: usize = 20_000;
+/// How soon the outbox is looked through again once all that was due has been seen, while mails leave.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A message that was ready for longer before its turn came may have been dropped: its recipient does not want it any more.
 const READY_FOR: TimeDelta = TimeDelta::seconds(1);
@@ -59,6 +62,13 @@ struct Done {
     recipient: String,
     n_sent_before: usize,
     outcome: anyhow::Result<Outcome>,
+}
+
+/// Messages that are due.
+struct Due {
+    others: Vec<DueMessage>,
+    /// None was left out, nor may there be more.
+    is_all: bool,
 }
 
 /// A way out that led nowhere.
@@ -111,11 +121,12 @@ impl Watcher {
         // Whether messages wait that were not looked at.
         let mut has_new = false;
         let mut may_be_more = true;
+        // Where all that was due has been seen, the outbox is not looked through after every mail.
+        let mut look_again_at: Option<Instant> = None;
         let mut failure: Option<PassError> = None;
         // A limit on the network, so it runs on the network's clock.
         let alone = tokio::time::sleep(FIRST_ALONE);
         tokio::pin!(alone);
-        let mut is_first = true;
         loop {
             // When the store fails, what is under way is brought to its end: the relay may be taking it.
             let is_open = failure.is_none() && !self.is_stopping();
@@ -137,7 +148,8 @@ impl Watcher {
                 }
             }
             // While some are made ready, those that wait have not been looked through.
-            let looks_for_more = is_open && may_be_more && preparing.is_empty() && ways.may_have_room();
+            let has_place = waiting.len() < MOST_WAITING && ways.may_have_room();
+            let looks_for_more = is_open && may_be_more && preparing.is_empty() && has_place;
             if in_work.is_empty() && preparing.is_empty() && !looks_for_more {
                 break;
             }
@@ -154,13 +166,8 @@ impl Watcher {
                                 ways.release(&message.recipient);
                                 under_way.remove(&message.recipient);
                             }
-                            for (message, reason) in unwritable {
-                                if let Err(error) = self.set_aside(&message, &reason, false).await {
-                                    failure.get_or_insert(error.into());
-                                }
-                                self.tally.add(Count::Deliveries, "set_aside", 1);
-                                summary.n_set_aside += 1;
-                            }
+                            self.tally.add(Count::Deliveries, "set_aside", unwritable.len());
+                            summary.n_set_aside += unwritable.len();
                         }
                         Err(error) => {
                             for recipient in recipients {
@@ -174,10 +181,11 @@ impl Watcher {
                 }
                 due = self.due_to_others(&under_way, &waiting), if looks_for_more => {
                     match due {
-                        Ok((due, is_all)) => {
-                            may_be_more = !is_all && waiting.len() < MOST_WAITING;
-                            has_new = !due.is_empty();
-                            waiting.extend(due);
+                        Ok(Due { others, is_all }) => {
+                            may_be_more = !is_all;
+                            look_again_at = is_all.then(|| Instant::now() + LOOK_AGAIN);
+                            has_new = !others.is_empty();
+                            waiting.extend(others);
                         }
                         Err(error) => failure = Some(error.into()),
                     }
@@ -187,8 +195,9 @@ impl Watcher {
                     may_be_more = true;
                     continue;
                 }
-                () = &mut alone, if is_first && !in_work.is_empty() => {
-                    is_first = false;
+                () = &mut alone, if !in_work.is_empty() => {
+                    // A way that was used later has its first message to itself for as long at most.
+                    alone.as_mut().reset(Instant::now() + FIRST_ALONE);
                     may_be_more |= ways.open_all();
                     continue;
                 }
@@ -197,7 +206,7 @@ impl Watcher {
             self.progress.note(Loop::Deliver);
             ways.give_back(&recipient, lane);
             under_way.remove(&recipient);
-            may_be_more = true;
+            may_be_more |= look_again_at.is_none_or(|at| Instant::now() >= at);
             match outcome {
                 Err(error) => {
                     failure.get_or_insert(error.into());
@@ -208,6 +217,8 @@ impl Watcher {
                     ways.note_sent(&recipient);
                 }
                 Ok(Outcome::SetAside) => {
+                    // The owner is told of it.
+                    may_be_more = true;
                     self.tally.add(Count::Deliveries, "set_aside", 1);
                     summary.n_set_aside += 1;
                 }
@@ -238,22 +249,18 @@ impl Watcher {
         failure.map_or(Ok(summary), Err)
     }
 
-    /// The messages that are due, less those that wait here already and those to recipients whom one is under way to;
-    /// and whether these are all.
-    async fn due_to_others(
-        &self,
-        under_way: &HashSet<String>,
-        waiting: &VecDeque<DueMessage>,
-    ) -> anyhow::Result<(Vec<DueMessage>, bool)> {
+    /// The messages that are due, less those that wait here already and those to recipients whom one is under way to.
+    async fn due_to_others(&self, under_way: &HashSet<String>, waiting: &VecDeque<DueMessage>) -> anyhow::Result<Due> {
         let known: HashSet<i64> = waiting.iter().map(|message| message.id).collect();
         let mut limit = BATCH;
         loop {
             let due = self.store.due_messages(self.clock.now(), limit).await?;
-            let is_all = due.len() < limit;
+            let is_whole = due.len() < limit;
+            let n_under_way = due.iter().filter(|message| under_way.contains(&message.recipient)).count();
             let is_new = |message: &DueMessage| !under_way.contains(&message.recipient) && !known.contains(&message.id);
             let others: Vec<DueMessage> = due.into_iter().filter(is_new).collect();
-            if is_all || !others.is_empty() {
-                return Ok((others, is_all));
+            if is_whole || !others.is_empty() {
+                return Ok(Due { others, is_all: is_whole && n_under_way == 0 });
             }
             limit *= 4;
         }
@@ -276,7 +283,7 @@ impl Watcher {
         ready: &ReadyMessage,
         closed: Option<String>,
     ) -> anyhow::Result<Outcome> {
-        let ReadyMessage { due: message, bytes, ready_at, next_try_at } = ready;
+        let ReadyMessage { due: message, bytes, ready_at } = ready;
         let (id, attempt) = (message.id, message.attempts + 1);
         let begins_at = self.clock.now();
         if begins_at - ready_at > READY_FOR && !self.store.is_waiting(id).await? {
@@ -288,7 +295,7 @@ impl Watcher {
         let envelope = Envelope { from: &from, to: &message.recipient, message_id: &message.message_id, hand_over };
         let is_asked = closed.is_none();
         let sent = match closed {
-            // The way out is closed: asking once per pass is enough.
+            // The way out is closed for a while: asking at its end is enough.
             Some(reason) => Err(DeliveryError::Unreachable(reason)),
             None => tokio::select! {
                 sent = lane.send(envelope, bytes, begins_at) => sent,
@@ -318,7 +325,7 @@ impl Watcher {
             self.set_aside(message, &reason, is_bad_address).await?;
             return Ok(Outcome::SetAside);
         }
-        let Some(next_try_at) = *next_try_at else {
+        let Some(next_try_at) = self.next_try(message, self.clock.now()) else {
             self.set_aside(message, &format!("{reason} (given up after {attempt} attempts)"), false).await?;
             return Ok(Outcome::SetAside);
         };
@@ -336,7 +343,12 @@ impl Watcher {
         Ok(Outcome::Postponed { closed })
     }
 
-    async fn set_aside(&self, message: &DueMessage, reason: &str, is_bad_address: bool) -> anyhow::Result<()> {
+    pub(super) async fn set_aside(
+        &self,
+        message: &DueMessage,
+        reason: &str,
+        is_bad_address: bool,
+    ) -> anyhow::Result<()> {
         let (id, now) = (message.id, self.clock.now());
         if is_consent(&message.message_id) {
             // Anybody may ask for these to any address: nobody is to be bothered with what becomes of them.

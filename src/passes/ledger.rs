@@ -63,7 +63,7 @@ impl Watcher {
         }
         let watchlist = self.resolve_watchlist().await?;
         let mut work = Work {
-            watched: self.watched(&watchlist).await?,
+            watched: self.sync_watched(&watchlist).await?,
             watchlist,
             summary: LedgerSummary::default(),
             outage: None,

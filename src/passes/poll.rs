@@ -54,10 +54,10 @@ impl Watcher {
     pub async fn poll_pass(&self, since: Option<NaiveDate>) -> Result<PollSummary, PassError> {
         let watchlist = self.resolve_watchlist().await?;
         let now = self.clock.now();
-        let mut watched = self.watched(&watchlist).await?;
+        let mut watched = self.sync_watched(&watchlist).await?;
         if let Some(since) = since {
             self.store.watch_since(since, &feed_prefixes(&self.settings.watch.forms), now).await?;
-            watched = self.watched(&watchlist).await?;
+            watched = self.sync_watched(&watchlist).await?;
         }
         let mut summary =
             PollSummary { unknown_tickers: self.unknown_tickers(&watchlist).await?, ..PollSummary::default() };

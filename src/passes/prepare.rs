@@ -17,8 +17,6 @@ pub(super) struct ReadyMessage {
     pub(super) due: DueMessage,
     pub(super) bytes: Vec<u8>,
     pub(super) ready_at: DateTime<Utc>,
-    /// When it is tried next; `None` if this attempt is the last.
-    pub(super) next_try_at: Option<DateTime<Utc>>,
 }
 
 /// What became of messages that were to be made ready.
@@ -27,7 +25,7 @@ pub(super) struct Prepared {
     pub(super) ready: Vec<ReadyMessage>,
     /// Somebody dropped them meanwhile, or they changed while they were written and are due again.
     pub(super) gone: Vec<DueMessage>,
-    /// They cannot be written, and why.
+    /// They cannot be written, and why; they are set aside.
     pub(super) unwritable: Vec<(DueMessage, String)>,
 }
 
@@ -41,10 +39,10 @@ impl Watcher {
     /// # Errors
     /// When the store fails: then none may leave.
     pub(super) async fn prepare(&self, due: Vec<DueMessage>, outlook: &Outlook) -> anyhow::Result<Prepared> {
+        self.store.record_left_behind().await?;
         outlook.refresh();
         let unwritten: Vec<i64> = due.iter().filter(|own| own.bytes.is_none()).map(|own| own.id).collect();
         let mut carried = self.store.notices_in(&unwritten).await?;
-        let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after)?;
         let begins_at = self.clock.now();
         let mut prepared = Prepared::default();
         let mut drafts = Vec::new();
@@ -83,19 +81,29 @@ impl Watcher {
                     continue;
                 }
             };
-            let next = next_try(message.attempts, message.created_at, begins_at, give_up_after, fastrand::u64(..));
-            let next_try_at = next.unwrap_or(begins_at + LAST_ATTEMPT);
+            // Unless this process dies, it is counted from the end of the attempt.
+            let next_try_at = self.next_try(&message, begins_at).unwrap_or(begins_at + LAST_ATTEMPT);
             attempts.push(Attempt { message: message.id, next_try_at, written });
-            rest.push((next, message));
+            rest.push(message);
+        }
+        // Here, where nobody waits: whoever is told of a delivery's end must not wait for the store.
+        for (message, reason) in &prepared.unwritable {
+            self.set_aside(message, reason, false).await?;
         }
         let may_leave = self.store.begin_attempts(&attempts).await?;
-        for ((attempt, (next_try_at, mut due)), may_leave) in attempts.into_iter().zip(rest).zip(may_leave) {
+        for ((attempt, mut due), may_leave) in attempts.into_iter().zip(rest).zip(may_leave) {
             let bytes = attempt.written.map(|written| written.bytes).or_else(|| due.bytes.take());
             match bytes.filter(|_| may_leave) {
-                Some(bytes) => prepared.ready.push(ReadyMessage { due, bytes, ready_at: begins_at, next_try_at }),
+                Some(bytes) => prepared.ready.push(ReadyMessage { due, bytes, ready_at: begins_at }),
                 None => prepared.gone.push(due),
             }
         }
         Ok(prepared)
+    }
+
+    /// When a message is tried next whose attempt ended at an instant; `None` if that was the last.
+    pub(super) fn next_try(&self, message: &DueMessage, ended_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let give_up_after = TimeDelta::from_std(self.settings.mail.give_up_after).unwrap_or(TimeDelta::MAX);
+        next_try(message.attempts, message.created_at, ended_at, give_up_after, fastrand::u64(..))
     }
 }

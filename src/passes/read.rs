@@ -54,6 +54,8 @@ impl AddAssign for ReadSummary {
 
 /// Filings in work at a time: enough to hide EDGAR's answer times, few enough for memory.
 const CONCURRENT: usize = 8;
+/// How soon the queue is looked at again while filings are in work.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Filings taken from the queue at a time.
 const BATCH: usize = 64;
 /// After so long, subscribers are told that a listing notice was filed and cannot be read.
@@ -158,11 +160,12 @@ impl Watcher {
         if unread.is_empty() && self.store.due_filings(self.queue, began_at, 1).await?.is_empty() {
             return Ok(summary);
         }
-        let watchlist = &self.resolve_watchlist().await?;
+        // A ticker that is new is looked up before what its issuer files is read.
+        self.resolve_watchlist().await?;
         self.look_up_acceptance().await?;
         let mut ready: VecDeque<QueuedFiling> = VecDeque::new();
-        // Those in work and those put off: each filing is tried once a pass, so that a pass ends.
-        let mut tried: HashSet<AccessionNumber> = HashSet::new();
+        // One that was put off is due later, and each time later still, so that a pass ends.
+        let mut in_hand: HashSet<AccessionNumber> = HashSet::new();
         let mut in_work = FuturesUnordered::new();
         let turns = Arc::new(Turns::default());
         let mut n_begun = 0;
@@ -173,10 +176,10 @@ impl Watcher {
             while has_room(in_work.len())
                 && let Some(queued) = ready.pop_front()
             {
-                tried.insert(queued.accession);
+                in_hand.insert(queued.accession);
                 let turn = Turn::begin(&turns, n_begun);
                 n_begun += 1;
-                in_work.push(async move { (queued.accession, self.read_queued(watchlist, &queued, turn).await) });
+                in_work.push(async move { (queued.accession, self.read_queued(&queued, turn).await) });
             }
             let is_to_look = may_be_more && ready.is_empty() && has_room(in_work.len());
             if in_work.is_empty() && !is_to_look {
@@ -185,22 +188,24 @@ impl Watcher {
             // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
             let (accession, outcome) = tokio::select! {
                 Some((accession, outcome)) = in_work.next(), if !in_work.is_empty() => (accession, outcome?),
-                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + tried.len()), if is_to_look => {
+                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + in_hand.len()), if is_to_look => {
                     may_be_more = false;
-                    ready.extend(due?.into_iter().filter(|queued| !tried.contains(&queued.accession)));
+                    ready.extend(due?.into_iter().filter(|queued| !in_hand.contains(&queued.accession)));
                     continue;
                 }
                 () = notified(wake), if !in_work.is_empty() => {
                     may_be_more = true;
                     continue;
                 }
+                // One that takes long does not keep those waiting that were put off: on the network's clock, as it is.
+                () = tokio::time::sleep(LOOK_AGAIN), if wake.is_some() && !in_work.is_empty() && !may_be_more => {
+                    may_be_more = true;
+                    continue;
+                }
             };
             may_be_more = true;
             self.progress.note(Loop::Read);
-            if matches!(outcome, Outcome::Read { .. } | Outcome::Parked) {
-                // It has left the queue.
-                tried.remove(&accession);
-            }
+            in_hand.remove(&accession);
             match outcome {
                 Outcome::Read { alerted, n_notices } => {
                     self.tally.add(Count::Filings, "read", 1);
@@ -221,7 +226,7 @@ impl Watcher {
             }
         }
         if is_live {
-            summary.n_notices += self.tell_unreadable(watchlist).await?;
+            summary.n_notices += self.tell_unreadable().await?;
         }
         match stopped {
             Some(error) => Err(error),
@@ -261,7 +266,7 @@ impl Watcher {
         Ok(())
     }
 
-    async fn read_queued(&self, watchlist: &Watchlist, queued: &QueuedFiling, turn: Turn) -> anyhow::Result<Outcome> {
+    async fn read_queued(&self, queued: &QueuedFiling, turn: Turn) -> anyhow::Result<Outcome> {
         let now = self.clock.now();
         self.store.begin_try(queued.accession, now + next_delay(queued.attempts, fastrand::u64(..))).await?;
         let read = match self.fetch_filing(queued).await {
@@ -270,6 +275,8 @@ impl Watcher {
         };
         match read {
             Ok(reading) => {
+                // As it stands now: a pass can last, and somebody may have subscribed meanwhile.
+                let watchlist = &*self.known_watchlist().await?;
                 if reading.events.iter().any(|event| event.status == EventStatus::New) {
                     turn.come().await;
                 }
@@ -340,7 +347,8 @@ impl Watcher {
             tracing::warn!(%accession, "filing {accession}: {caveat}");
         }
         let read_at = self.clock.now();
-        let known = with_parties(queued, reading);
+        let known = with_header(queued, reading);
+        let accepted_at = known.accepted_at;
         let alert = self.build_alert(watchlist, &known, reading, read_at).await;
         let mut asked = recipients(&alert, &watchlist.subscriptions, read_at);
         // Whoever was told that it could not be read is told what it says.
@@ -392,7 +400,7 @@ impl Watcher {
             return Ok(Outcome::Read { alerted: false, n_notices: 0 });
         };
         if is_live {
-            self.tally.observe(Stage::Seen, queued.seen_at - queued.accepted_at);
+            self.tally.observe(Stage::Seen, queued.seen_at - accepted_at);
             self.tally.observe(Stage::Classified, read_at - queued.seen_at);
             for event in reading.events.iter().filter(|event| event.status == EventStatus::New) {
                 self.tally.add(Count::Findings, event.kind.as_str(), 1);
@@ -528,7 +536,8 @@ impl Watcher {
     }
 
     /// Tells subscribers of listing notices that have stayed unread too long. Returns how many mails that makes.
-    async fn tell_unreadable(&self, watchlist: &Watchlist) -> anyhow::Result<usize> {
+    async fn tell_unreadable(&self) -> anyhow::Result<usize> {
+        let watchlist = &*self.known_watchlist().await?;
         let now = self.clock.now();
         let mut n_notices = 0;
         for queued in self.store.unread_listing_notices(now - UNREADABLE_AFTER).await? {
@@ -568,9 +577,14 @@ fn filing_cik(queued: &QueuedFiling) -> Cik {
     first.or_else(submitter).unwrap_or_else(|| unreachable!("an accession number begins with a CIK"))
 }
 
-/// The filing with every party of its header among its filers: the feed may not have shown all of them.
-fn with_parties(queued: &QueuedFiling, reading: &FilingReading) -> QueuedFiling {
+/// The filing with what its header adds: parties that the feed did not show, and when it was accepted where an index told no
+/// more than the day.
+fn with_header(queued: &QueuedFiling, reading: &FilingReading) -> QueuedFiling {
     let mut queued = queued.clone();
+    if let Some(accepted_at) = reading.header.accepted_at.filter(|_| !queued.accepted_known) {
+        queued.accepted_at = accepted_at;
+        queued.accepted_known = true;
+    }
     for party in &reading.header.parties {
         if let Some(cik) = party.cik
             && !queued.filers.iter().any(|filer| filer.cik == cik)

@@ -120,7 +120,7 @@ impl Watcher {
     }
 
     /// Whom the store watches since when, brought in line with the watchlist; read again when either has changed, and each day.
-    pub(super) async fn watched(&self, watchlist: &Arc<Watchlist>) -> anyhow::Result<Arc<WatchedIssuers>> {
+    pub(super) async fn sync_watched(&self, watchlist: &Arc<Watchlist>) -> anyhow::Result<Arc<WatchedIssuers>> {
         let now = self.clock.now();
         let day = eastern_date(now);
         let n_changes = self.store.watch_changes().await?;
@@ -246,13 +246,11 @@ impl Watcher {
         }
         // A limit on the network, not a wait: it runs on the network's clock.
         let ticker = tokio::time::timeout(TICKER_PATIENCE, self.look_up_ticker(cik)).await.ok()?.ok()?;
-        // Without the note the map is asked for again with the next alert, no more.
+        // Without the note the map is looked at again with the next alert, no more.
         let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;
         ticker
     }
-}
 
-impl Watcher {
     /// What the map says of a filer. A map that was fetched does for an hour: a backfill asks of thousands.
     async fn look_up_ticker(&self, cik: Cik) -> Result<Option<String>, FetchError> {
         let now = self.clock.now();

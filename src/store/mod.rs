@@ -430,7 +430,8 @@ fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }
 
-/// Rows in one statement, where there are many. A statement for as many rows as there happen to be is not kept prepared.
+/// Rows in one statement, where there are many. A statement for as many rows as there happen to be is
+/// not kept prepared, unless they are always few.
 const MOST_ROWS: usize = 200;
 
 /// `($1, $2), ($3, $4)`

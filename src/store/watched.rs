@@ -258,3 +258,46 @@ impl Store {
         self.commit(transaction, "pin a ticker").await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(key: &str, baselines: &[&str]) -> Watched {
+        let baselines = baselines.iter().map(|prefix| (*prefix).to_owned()).collect();
+        Watched { key: key.to_owned(), since_date: NaiveDate::MIN, baselines }
+    }
+
+    fn filer(cik: u64) -> Filer {
+        Filer { cik: Cik::from_number(cik).expect("in range"), name: String::new() }
+    }
+
+    #[test]
+    fn filers_are_found_by_number_and_with_all_others() {
+        let some: WatchedIssuers = [watched("0000000007", &[]), watched("*", &[])].into_iter().collect();
+        let keys = |filers: &[Filer]| some.about(filers).map(|watched| watched.key.clone()).collect::<Vec<_>>();
+        assert_eq!(keys(&[filer(7), filer(8)]), ["*", "0000000007"]);
+        assert_eq!(keys(&[filer(8)]), ["*"]);
+        assert_eq!(WatchedIssuers::default().about(&[filer(7)]).count(), 0);
+    }
+
+    #[test]
+    fn a_query_has_its_baseline_once_each_issuer_has() {
+        let some: WatchedIssuers =
+            [watched("0000000007", &["8-K", "6-K"]), watched("0000000008", &["8-K"])].into_iter().collect();
+        assert!(some.have_baseline("8-K") && !some.have_baseline("6-K"));
+        assert!(WatchedIssuers::default().have_baseline("8-K"), "nobody lacks it");
+    }
+
+    #[test]
+    fn who_is_watched_is_told_from_who_was() {
+        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<String>>();
+        let some: WatchedIssuers = [watched("0000000007", &[]), watched("0000000008", &[])].into_iter().collect();
+        assert!(some.are_those_of(&keys(&["0000000008", "0000000007"])));
+        assert!(!some.are_those_of(&keys(&["0000000007"])), "one has left");
+        assert!(!some.are_those_of(&keys(&["0000000007", "0000000009"])), "one is new");
+        assert!(!some.are_those_of(&keys(&["*"])));
+        let all: WatchedIssuers = [watched("0000000007", &[]), watched("*", &[])].into_iter().collect();
+        assert!(all.are_those_of(&keys(&["*"])), "those watched by name before may stay");
+    }
+}

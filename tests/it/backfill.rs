@@ -9,7 +9,7 @@ use edgar_watch::edgar::daily_index::Quarter;
 use edgar_watch::edgar::eastern::eastern;
 use edgar_watch::edgar::pace::Priority;
 use edgar_watch::passes::Watcher;
-use edgar_watch::store::DueMessage;
+use edgar_watch::store::{DueMessage, Queue};
 
 use crate::support::filings::TestFiling;
 use crate::support::{Desk, DeskPlan, edgar_watch, text};
@@ -63,6 +63,40 @@ async fn past_days_are_recorded_and_nobody_is_told() {
 }
 
 #[tokio::test]
+async fn a_queue_of_many_is_read_in_the_order_of_acceptance_and_the_ticker_map_is_asked_for_once() {
+    const N_FILINGS: u64 = 250;
+    const N_DAYS: u64 = 25;
+    let mut archive = Archive::default();
+    // Filed in another order than that of their numbers.
+    for (number, n) in (1..).zip(1..=N_FILINGS) {
+        let accepted_at = format!("2026-02-{:02}T18:00:00Z", 1 + n * 7 % N_DAYS);
+        TestFiling { cik: 9_995_000 + n, ..TestFiling::determination(number, &accepted_at) }.file(&mut archive);
+    }
+    archive.write_full_index(Quarter::of(date("2026-02-03")));
+    let tickers = (1..=N_FILINGS).map(|n| {
+        let row = serde_json::json!({"cik_str": 9_995_000 + n, "ticker": format!("T{n}"), "title": "ANY"});
+        (n.to_string(), row)
+    });
+    let map = serde_json::Value::Object(tickers.collect()).to_string();
+    archive.files.insert("/files/company_tickers.json".to_owned(), map.into_bytes());
+    let desk = Desk::open(archive, NOW).await;
+    let watcher = backfilling(&desk).recording_only();
+    watcher.queue_range(date("2026-02-01"), date("2026-03-31"), |_| ()).await.expect("queued");
+    assert_eq!(watcher.read(None).await.expect("read").n_read, usize::try_from(N_FILINGS).expect("few"));
+    let asked: Vec<String> = desk.edgar.asked().into_iter().map(|asked| asked.target).collect();
+    assert_eq!(asked.iter().filter(|target| target.contains("company_tickers")).count(), 1);
+    assert_eq!(watcher.store.n_queued(Queue::Past).await.expect("a count"), 0);
+    let alerts = watcher.store.alerts_since(chrono::DateTime::UNIX_EPOCH).await.expect("alerts");
+    assert!(alerts.iter().all(|alert| alert.content.contains("\"ticker\":\"T")), "each with its ticker");
+    // Eight are under way at a time: the first that are asked for are all of the first day.
+    let documents: Vec<&String> = asked.iter().filter(|target| target.contains("/data/")).collect();
+    let is_of_first_day = |target: &&&String| {
+        (1..=N_FILINGS).any(|n| n.is_multiple_of(N_DAYS) && target.contains(&format!("/{}/", 9_995_000 + n)))
+    };
+    assert_eq!(documents.iter().take(8).filter(is_of_first_day).count(), 8, "{documents:?}");
+}
+
+#[tokio::test]
 async fn a_backfill_goes_on_where_it_was_stopped() {
     let desk = Desk::open(past(), NOW).await;
     let first = backfilling(&desk).recording_only();
@@ -97,6 +131,28 @@ async fn what_was_backfilled_is_no_news_later_and_live_work_does_not_read_it() {
     watcher.read(None).await.expect("read");
     desk.watcher.cycle(None).await.expect("a cycle");
     assert_eq!(desk.subjects().len(), 0);
+}
+
+/// The daemon was down for a day; a backfill over that day must not make its letters old news.
+#[tokio::test]
+async fn what_nobody_was_told_of_since_watching_began_is_left_to_the_live_side() {
+    let mut desk = Desk::open(past(), NOW).await;
+    desk.watcher.cycle(None).await.expect("the baseline");
+    let missed = TestFiling::determination(7, "2026-06-18T19:00:00Z");
+    desk.edgar.change(|archive| {
+        missed.file(archive);
+        // It has left the feed.
+        archive.lines.retain(|line| !line.xml.contains(&missed.accession().to_string()));
+        archive.write_index(date("2026-06-18"), eastern("2026-06-19T02:10:00Z".parse().expect("an instant")));
+    });
+    desk.clock.advance(std::time::Duration::from_secs(20 * 3600));
+    desk.restart().await;
+    let watcher = backfilling(&desk).recording_only();
+    let queued = watcher.queue_range(date("2026-06-17"), date("2026-06-18"), |_| {}).await.expect("queued");
+    assert_eq!(queued.n_queued, 0, "it is no past");
+    watcher.read(None).await.expect("read");
+    desk.watcher.cycle(None).await.expect("a cycle");
+    assert_eq!(desk.subjects().len(), 1, "the ledger finds it, and it is told");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use edgar_watch::mail::{DeliveryError, Envelope, HandOver, SmtpTimeouts, SmtpTra
 use edgar_watch::passes::{PassError, set_aside_fact};
 use edgar_watch::store::MessageState;
 use mail_parser::MessageParser;
+use sqlx::Connection;
 
 use crate::support::filings::TestFiling;
 use crate::support::smtp::{Act, FakeSmtp, Step};
@@ -237,6 +238,57 @@ async fn a_relay_that_offers_it_gets_the_commands_of_further_mails_in_one_piece(
         send_to(&mut transport, &format!("reader{n}@example.com")).await.expect("it is taken");
     }
     assert_eq!((plain.taken().len(), plain.n_pipelined()), (3, 0), "nothing is sent ahead unless it is offered");
+}
+
+#[tokio::test]
+async fn a_relay_that_has_had_enough_of_a_connection_is_connected_to_anew() {
+    for has_pipelining in [false, true] {
+        let n = AtomicUsize::new(0);
+        let relay = FakeSmtp::scripted(move |step, _| {
+            if step == Step::Mail && n.fetch_add(1, Ordering::SeqCst) == 1 {
+                Act::Say("421 4.7.0 too many messages in this connection")
+            } else {
+                Act::Go
+            }
+        })
+        .await;
+        if has_pipelining {
+            relay.offer_pipelining();
+        }
+        let mut transport = SmtpTransport::new(&in_the_clear(&relay), SmtpTimeouts::default()).expect("a transport");
+        for n in 0..2 {
+            send_to(&mut transport, &format!("reader{n}@example.com")).await.expect("it is taken");
+        }
+        assert_eq!((relay.taken().len(), relay.n_connections()), (2, 2));
+    }
+    // On a new connection it speaks of the relay, and is waited for.
+    let relay =
+        FakeSmtp::scripted(|step, _| if step == Step::Mail { Act::Say("421 4.3.2 later") } else { Act::Go }).await;
+    let mut transport = SmtpTransport::new(&in_the_clear(&relay), SmtpTimeouts::default()).expect("a transport");
+    let error = send_to(&mut transport, "reader@example.com").await.expect_err("it is not taken");
+    assert!(matches!(error, DeliveryError::Transient(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_while_the_store_was_held_is_not_sent_again() {
+    let relay = FakeSmtp::scripted(|step, _| if step == Step::Dot { Act::GoWhenTold } else { Act::Go }).await;
+    let desk = desk_with_alert(&relay, ONE_DESK).await;
+    let url = format!("{}?mode=rw", desk.settings.store_url);
+    let mut other = sqlx::AnyConnection::connect(&url).await.expect("a connection");
+    let hold = async {
+        relay.until_seen(1).await;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.expect("the lock");
+        relay.tell();
+    };
+    let (delivered, ()) = tokio::join!(desk.watcher.deliver(None), hold);
+    let error = delivered.expect_err("SQLite waits for ten seconds before it says so");
+    assert!(error.to_string().contains("database is locked"), "{error}");
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("the lock is let go");
+    desk.clock.advance(Duration::from_secs(3600));
+    assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 0);
+    assert_eq!(relay.seen().len(), 1, "it is known to be taken");
+    let (kept, _) = desk.watcher.store.message(1).await.expect("the message").expect("the message");
+    assert_eq!((kept.state, kept.last_reply.as_deref()), (MessageState::Sent, Some("250 2.0.0 queued as 1")));
 }
 
 /// RFC 2920 lets a relay answer DATA with 354 though it refused the one recipient.
