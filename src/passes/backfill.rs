@@ -140,7 +140,7 @@ impl Watcher {
             recent.into_iter().filter(|accession| !known.contains_key(accession)).collect();
         filings.retain(|filing| !news.contains(&filing.accession));
         if !news.is_empty() {
-            tracing::warn!("{} filings of watched days are news: `run` or `once` reads and tells them", news.len());
+            tracing::warn!("{} filings of watched days are news: run or once reads and tells them", news.len());
         }
         Ok(())
     }
