@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use axum::http::StatusCode;
 use chrono::{Days, NaiveDate};
 use edgar_watch::demo::edgar::{Archive, Filed, LoopbackEdgar, respond};
-use edgar_watch::demo::file_determination;
+use edgar_watch::demo::{file_determination, invented_tickers};
 use edgar_watch::edgar::daily_index::Quarter;
 use edgar_watch::edgar::ids::{AccessionNumber, Cik};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -75,6 +75,7 @@ impl Past {
         };
         let mut archive = Archive { filed: (0..n_filings).map(filed).collect(), ..Archive::default() };
         archive.write_full_index(Quarter::of(FIRST_DAY));
+        archive.files.insert("/files/company_tickers.json".to_owned(), invented_tickers().into_bytes());
         Self { archive, determination, ordinary }
     }
 

@@ -81,7 +81,7 @@ pub struct Watcher {
     watchlist: Mutex<Option<KnownWatchlist>>,
     /// As they were read last.
     watched: Mutex<Option<KnownWatched>>,
-    /// EDGAR's map as it was fetched last, and when.
+    /// EDGAR's map as it was asked for last.
     ticker_map: tokio::sync::Mutex<Option<KnownTickers>>,
     /// Digests that are in the outbox already though they may have nothing to tell: to whom, and for when.
     digests_begun: Mutex<BTreeSet<(String, DateTime<Utc>)>>,

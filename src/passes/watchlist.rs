@@ -10,7 +10,6 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::subscriptions::SubscriptionBook;
 use super::{PassError, Watcher};
 use crate::config::Settings;
-use crate::edgar::client::FetchError;
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::Cik;
@@ -66,8 +65,13 @@ pub(super) struct KnownWatched {
     watched: Arc<WatchedIssuers>,
 }
 
-/// EDGAR's ticker map as it was fetched last, and when.
-pub(super) type KnownTickers = (DateTime<Utc>, HashMap<Cik, String>);
+/// EDGAR's ticker map as it was asked for last.
+#[derive(Debug)]
+pub(super) struct KnownTickers {
+    holds: Range<DateTime<Utc>>,
+    /// `None` if it could not be had.
+    map: Option<HashMap<Cik, String>>,
+}
 
 /// How often the map is compared with what is pinned.
 const MAP_CHECK_INTERVAL: TimeDelta = TimeDelta::hours(24);
@@ -245,25 +249,26 @@ impl Watcher {
             return Some(ticker).filter(|ticker| !ticker.is_empty());
         }
         // A limit on the network, not a wait: it runs on the network's clock.
-        let ticker = tokio::time::timeout(TICKER_PATIENCE, self.look_up_ticker(cik)).await.ok()?.ok()?;
+        let ticker = tokio::time::timeout(TICKER_PATIENCE, self.look_up_ticker(cik)).await.ok()??;
         // Without the note the map is looked at again with the next alert, no more.
         let _ = self.store.set_fact(&key, ticker.as_deref().unwrap_or_default(), now).await;
         ticker
     }
 
-    /// What the map says of a filer. A map that was fetched does for an hour: a backfill asks of thousands.
-    async fn look_up_ticker(&self, cik: Cik) -> Result<Option<String>, FetchError> {
+    /// What the map says of a filer. A map that was fetched does for an hour, and one that could not be had is let be for a
+    /// minute: a backfill asks of thousands.
+    async fn look_up_ticker(&self, cik: Cik) -> Option<Option<String>> {
         let now = self.clock.now();
         // Held while it is fetched, so that it is fetched once for all who wait.
         let mut known = self.ticker_map.lock().await;
-        let is_fresh = |at: DateTime<Utc>| at <= now && now - at < MAP_KEPT;
-        if let Some((_, map)) = known.as_ref().filter(|(at, _)| is_fresh(*at)) {
-            return Ok(map.get(&cik).cloned());
+        if let Some(KnownTickers { map, .. }) = known.as_ref().filter(|known| known.holds.contains(&now)) {
+            return map.as_ref().map(|map| map.get(&cik).cloned());
         }
-        let map = self.client.ticker_map().await?.by_cik();
-        let ticker = map.get(&cik).cloned();
-        *known = Some((now, map));
-        Ok(ticker)
+        let map = self.client.ticker_map().await.ok().map(|map| map.by_cik());
+        let ticker = map.as_ref().map(|map| map.get(&cik).cloned());
+        let kept_for = if map.is_some() { MAP_KEPT } else { MAP_ASKED_INTERVAL };
+        *known = Some(KnownTickers { holds: now..now + kept_for, map });
+        ticker
     }
 }
 
