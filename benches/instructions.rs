@@ -47,6 +47,18 @@ fn notices() -> Vec<(String, Option<NaiveDate>)> {
     notices
 }
 
+/// What an exchange's name stands in for other reasons than a letter.
+fn ordinary() -> Vec<(String, Option<NaiveDate>)> {
+    let lease = "The lease of the plant runs for ten years, and the rent rises with the prices of the region. It ends in May.\n\n";
+    let listing = "Shares of the Company trade on Nasdaq under the symbol VRLO. Holders of record get one right for each share.\n\n";
+    let looking =
+        "Forward-looking statements are no promise: results may differ, and nobody has to bring them up to date.\n\n";
+    let text = [lease.repeat(12), listing.to_owned(), lease.repeat(12), looking.to_owned()].concat();
+    let ordinary = vec![(text, NaiveDate::from_ymd_opt(2012, 6, 1)); 10];
+    decide(&ordinary);
+    ordinary
+}
+
 fn decide(notices: &[(String, Option<NaiveDate>)]) -> usize {
     let read = |(text, filed): &(String, Option<NaiveDate>)| {
         classify(text, &DocumentContext { form: Some("8-K"), filed: *filed, ..DocumentContext::default() })
@@ -71,10 +83,16 @@ fn html_to_normalised_text(documents: Vec<Vec<u8>>) -> usize {
     black_box(documents.iter().map(|html| html_to_text(html).len()).sum())
 }
 
-#[library_benchmark(config = at_most(108_000_000))]
+#[library_benchmark(config = at_most(103_000_000))]
 #[bench::hard_notices(setup = notices)]
 fn notices_to_decision(notices: Vec<(String, Option<NaiveDate>)>) -> usize {
     black_box(decide(&notices))
+}
+
+#[library_benchmark(config = at_most(3_560_000))]
+#[bench::ordinary(setup = ordinary)]
+fn ordinary_text_to_decision(texts: Vec<(String, Option<NaiveDate>)>) -> usize {
+    black_box(decide(&texts))
 }
 
 #[library_benchmark(config = at_most(7_750_000))]
@@ -85,7 +103,8 @@ fn feed_page(page: Vec<u8>) -> usize {
 
 library_benchmark_group!(
     name = hot_paths,
-    benchmarks = [submission_to_documents, html_to_normalised_text, notices_to_decision, feed_page]
+    benchmarks =
+        [submission_to_documents, html_to_normalised_text, ordinary_text_to_decision, notices_to_decision, feed_page]
 );
 
 main!(library_benchmark_groups = hot_paths);
