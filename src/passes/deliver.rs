@@ -67,8 +67,10 @@ struct Done {
 /// Messages that are due.
 struct Due {
     others: Vec<DueMessage>,
-    /// None was left out, nor may there be more.
-    is_all: bool,
+    /// There are no more.
+    is_whole: bool,
+    /// There are some to recipients whom another is under way to.
+    some_must_wait: bool,
 }
 
 /// A way out that led nowhere.
@@ -181,9 +183,9 @@ impl Watcher {
                 }
                 due = self.due_to_others(&under_way, &waiting), if looks_for_more => {
                     match due {
-                        Ok(Due { others, is_all }) => {
-                            may_be_more = !is_all;
-                            look_again_at = is_all.then(|| Instant::now() + LOOK_AGAIN);
+                        Ok(Due { others, is_whole, some_must_wait }) => {
+                            may_be_more = !is_whole;
+                            look_again_at = (is_whole && !some_must_wait).then(|| Instant::now() + LOOK_AGAIN);
                             has_new = !others.is_empty();
                             waiting.extend(others);
                         }
@@ -256,11 +258,11 @@ impl Watcher {
         loop {
             let due = self.store.due_messages(self.clock.now(), limit).await?;
             let is_whole = due.len() < limit;
-            let n_under_way = due.iter().filter(|message| under_way.contains(&message.recipient)).count();
+            let some_must_wait = due.iter().any(|message| under_way.contains(&message.recipient));
             let is_new = |message: &DueMessage| !under_way.contains(&message.recipient) && !known.contains(&message.id);
             let others: Vec<DueMessage> = due.into_iter().filter(is_new).collect();
             if is_whole || !others.is_empty() {
-                return Ok(Due { others, is_all: is_whole && n_under_way == 0 });
+                return Ok(Due { others, is_whole, some_must_wait });
             }
             limit *= 4;
         }
