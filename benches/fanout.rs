@@ -19,7 +19,7 @@ const N_SUBSCRIBERS: usize = 10_000;
 /// What a mail of this bench weighs.
 const MAIL_BYTES: usize = 15_000;
 
-async fn run(connections: usize, dkim_key: Option<&str>) {
+async fn run(connections: usize, dkim_key: Option<&str>, has_webhook: bool) {
     let taken = Taken::default();
     let port = relay::start(taken.clone()).await;
     let edgar = LoopbackEdgar::start(invented_archive()).await.expect("a port");
@@ -35,6 +35,10 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
             text,
             "[[subscription]]\nemail = \"reader{n}@example.net\"\nkinds = [\"default\", \"deficiency_notice\"]\n"
         );
+    }
+    if has_webhook {
+        // A way that nothing leaves by: the others should not be the slower for it.
+        text.push_str("[[webhook]]\nname = \"quiet\"\nurl = \"https://hooks.example.com/\"\nkinds = [\"delisting\"]\n");
     }
     let watcher = desk::watcher(&text, folder.path()).await;
     let began = Instant::now();
@@ -53,7 +57,11 @@ async fn run(connections: usize, dkim_key: Option<&str>) {
     println!(
         "{connections:>3} connections, {:8}: {sent} mails in {:.2} s, {:.0} a second; {n_once} recipients once, {} more often; \
          subscribed in {:.2} s, read and put in the outbox in {:.2} s; resident {before_mb:.0} -> {:.0} MB, peak {:.0} MB",
-        if dkim_key.is_some() { "Ed25519" } else { "unsigned" },
+        match (dkim_key, has_webhook) {
+            (Some(_), _) => "Ed25519",
+            (None, true) => "a quiet webhook",
+            (None, false) => "unsigned",
+        },
         delivered.as_secs_f64(),
         sent as f64 / delivered.as_secs_f64(),
         taken.len() - n_once,
@@ -89,16 +97,17 @@ async fn run_smtp_source(connections: usize) {
 
 #[tokio::main]
 async fn main() {
-    run(4, None).await;
+    run(4, None, false).await;
     run_smtp_source(4).await;
-    run(16, None).await;
+    run(16, None, false).await;
     run_smtp_source(16).await;
+    run(4, None, true).await;
     let folder = tempfile::tempdir().expect("a folder");
     let key = folder.path().join("key.pem");
     let made =
         std::process::Command::new("openssl").args(["genpkey", "-algorithm", "ed25519", "-out"]).arg(&key).status();
     if made.is_ok_and(|made| made.success()) {
-        run(4, key.to_str()).await;
+        run(4, key.to_str(), false).await;
     } else {
         println!("not measured with a signature: openssl makes no key here");
     }

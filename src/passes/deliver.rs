@@ -87,16 +87,19 @@ fn take_batch(
     ways: &mut Ways<'_>,
 ) -> Vec<DueMessage> {
     let mut n_reserved = HashMap::new();
-    let (mut batch, mut rest) = (Vec::new(), VecDeque::with_capacity(waiting.len()));
-    for message in waiting.drain(..) {
+    let (mut batch, mut passed) = (Vec::new(), Vec::new());
+    while let Some(message) = waiting.pop_front() {
         if !under_way.contains(&message.recipient) && ways.reserve(&message.recipient, &mut n_reserved) {
             under_way.insert(message.recipient.clone());
             batch.push(message);
-        } else {
-            rest.push_back(message);
+            continue;
+        }
+        passed.push(message);
+        if !ways.takes_more(&n_reserved) {
+            break;
         }
     }
-    *waiting = rest;
+    passed.into_iter().rev().for_each(|message| waiting.push_front(message));
     batch
 }
 
@@ -123,7 +126,7 @@ impl Watcher {
         // Whether messages wait that were not looked at.
         let mut has_new = false;
         let mut may_be_more = true;
-        // Where all that was due has been seen, the outbox is not looked through after every mail.
+        // Where all that was due has been seen, the outbox is not looked through after every mail, nor while many wait here.
         let mut look_again_at: Option<Instant> = None;
         let mut failure: Option<PassError> = None;
         // A limit on the network, so it runs on the network's clock.
@@ -187,6 +190,7 @@ impl Watcher {
                             may_be_more = !is_whole;
                             look_again_at = (is_whole && !some_must_wait).then(|| Instant::now() + LOOK_AGAIN);
                             has_new = !others.is_empty();
+                            others.iter().for_each(|message| ways.note(&message.recipient));
                             waiting.extend(others);
                         }
                         Err(error) => failure = Some(error.into()),
@@ -208,7 +212,7 @@ impl Watcher {
             self.progress.note(Loop::Deliver);
             ways.give_back(&recipient, lane);
             under_way.remove(&recipient);
-            may_be_more |= look_again_at.is_none_or(|at| Instant::now() >= at);
+            may_be_more |= waiting.len() < BATCH && look_again_at.is_none_or(|at| Instant::now() >= at);
             match outcome {
                 Err(error) => {
                     failure.get_or_insert(error.into());

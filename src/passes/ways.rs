@@ -167,6 +167,19 @@ impl<'a> Ways<'a> {
         true
     }
 
+    /// A message to a recipient waits: its way is one of those that may have room.
+    pub(super) fn note(&mut self, recipient: &str) {
+        self.place(recipient);
+    }
+
+    /// Whether any way takes more than what was reserved.
+    pub(super) fn takes_more(&self, n_reserved: &HashMap<usize, usize>) -> bool {
+        self.states.iter().enumerate().any(|(place, state)| {
+            let (n_taken, most) = (self.n_taken(state), self.most_ready(state));
+            n_taken < most && (n_taken <= most / 2 || n_reserved.get(&place).is_some_and(|n_new| *n_new > 0))
+        })
+    }
+
     /// A message that was reserved for does not leave after all.
     pub(super) fn release(&mut self, recipient: &str) {
         let place = self.place(recipient);
