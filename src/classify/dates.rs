@@ -27,6 +27,9 @@ pattern!(
         "
 );
 
+// Stands in every date without a number.
+pattern!(DAY_WORD, r"(?i)yesterday|(?:mon|tues|wednes|thurs|fri)day");
+
 // The day of the release itself, where words say that something came on it.
 pattern!(
     TODAY,
@@ -35,7 +38,6 @@ pattern!(
 
 // One of these is in whatever the one above finds, and they are looked for in less time.
 pattern!(TODAY_WORD, r"(?i)today|this morning");
-pattern!(DAY_WORD, r"(?i)yesterday|(?:mon|tues|wednes|thurs|fri)day");
 
 pattern!(IN_YEAR, r"(?i)^\W*(?:in|during|back in) ((?:19|20)\d\d),? ");
 pattern!(OF_THAT_YEAR, r"(?i)^,? of (?:that|the same) year\b");
@@ -53,6 +55,7 @@ pattern!(
     r"(?i)\b(?:(?P<same>(?:the|that) same (?:day|date|morning|afternoon|evening)|(?:opening|open|close) of (?:business|trading) on that (?:day|date))|(?P<next>(?:the|on the) (?:next|following) (?:business )?(?:day|morning)|the (?:day|morning) (?:after|following)|one day later|a day later))\b"
 );
 
+// As with the words of today.
 pattern!(SAME_DAY_WORD, r"(?i)same|on that|next|following|after|later");
 
 pattern!(

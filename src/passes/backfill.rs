@@ -124,9 +124,7 @@ impl Watcher {
         }
         self.store.record_backfill(range.watched, days, &filings, now).await
     }
-}
 
-impl Watcher {
     /// Leaves out what is no past but news that nobody has been told of: dated since its issuer is watched, and never seen. Recorded
     /// here, it would be told to nobody.
     async fn leave_news(&self, filings: &mut Vec<NewFiling>) -> anyhow::Result<()> {

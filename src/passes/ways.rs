@@ -155,11 +155,8 @@ impl<'a> Ways<'a> {
     /// few are that each of its lanes soon has none.
     pub(super) fn reserve(&mut self, recipient: &str, n_reserved: &mut HashMap<usize, usize>) -> bool {
         let place = self.place(recipient);
-        let (n_taken, most) = (self.n_taken(&self.states[place]), self.most_ready(&self.states[place]));
-        // Those that are reserved together are written in one go: it begins when half of them are gone.
         let n_new = n_reserved.entry(place).or_default();
-        let is_time = *n_new > 0 || n_taken <= most / 2;
-        if !is_time || n_taken >= most {
+        if !self.takes(&self.states[place], *n_new) {
             return false;
         }
         *n_new += 1;
@@ -174,10 +171,15 @@ impl<'a> Ways<'a> {
 
     /// Whether any way takes more than what was reserved.
     pub(super) fn takes_more(&self, n_reserved: &HashMap<usize, usize>) -> bool {
-        self.states.iter().enumerate().any(|(place, state)| {
-            let (n_taken, most) = (self.n_taken(state), self.most_ready(state));
-            n_taken < most && (n_taken <= most / 2 || n_reserved.get(&place).is_some_and(|n_new| *n_new > 0))
-        })
+        let n_new = |place| n_reserved.get(&place).copied().unwrap_or(0);
+        self.states.iter().enumerate().any(|(place, state)| self.takes(state, n_new(place)))
+    }
+
+    /// Whether it is time to make one more message ready for a way, with so many just reserved. Those that are reserved together
+    /// are written in one go: it begins when half of them are gone.
+    fn takes(&self, state: &WayState, n_new: usize) -> bool {
+        let (n_taken, most) = (self.n_taken(state), self.most_ready(state));
+        n_taken < most && (n_new > 0 || n_taken <= most / 2)
     }
 
     /// A message that was reserved for does not leave after all.
@@ -194,7 +196,7 @@ impl<'a> Ways<'a> {
 
     /// Whether a way that was used has few messages ready.
     pub(super) fn needs_more(&self) -> bool {
-        self.states.iter().any(|state| self.n_taken(state) <= self.most_ready(state) / 2)
+        self.states.iter().any(|state| self.takes(state, 0))
     }
 
     /// Messages that are ready for a way at most.

@@ -283,7 +283,7 @@ impl Store {
             let filers: Vec<(AccessionNumber, &Filer)> = some
                 .iter()
                 .filter(|filing| is_new(filing))
-                .flat_map(|filing| filing.filers.iter().map(|filer| (filing.accession, filer)))
+                .flat_map(|filing| filers_of(filing.accession, &filing.filers))
                 .collect();
             self.insert_filers(connection, &filers).await?;
             for filing in some {
@@ -334,8 +334,7 @@ impl Store {
         if filing.source == Source::Feed {
             self.note_in_feed(connection, filing).await?;
         }
-        let filers: Vec<(AccessionNumber, &Filer)> =
-            filing.filers.iter().map(|filer| (filing.accession, filer)).collect();
+        let filers: Vec<(AccessionNumber, &Filer)> = filers_of(filing.accession, &filing.filers).collect();
         let filer_added = self.insert_filers(connection, &filers).await?;
         if !filer_added || filing.state != FilingState::Found {
             return Ok(false);
@@ -846,8 +845,7 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "note an acceptance time"))?;
         }
-        let filers: Vec<(AccessionNumber, &Filer)> =
-            reading.filers.iter().map(|filer| (reading.accession, filer)).collect();
+        let filers: Vec<(AccessionNumber, &Filer)> = filers_of(reading.accession, &reading.filers).collect();
         self.insert_filers(&mut transaction, &filers).await?;
         for document in &reading.documents {
             self.insert_document(&mut transaction, reading.accession, document).await?;
@@ -1051,6 +1049,11 @@ impl Store {
             .filter_map(|(accession, _)| AccessionNumber::from_i64(accession))
             .collect())
     }
+}
+
+/// Each filer beside the filing.
+fn filers_of(accession: AccessionNumber, filers: &[Filer]) -> impl Iterator<Item = (AccessionNumber, &Filer)> {
+    filers.iter().map(move |filer| (accession, filer))
 }
 
 fn join_items(items: &[ItemNumber]) -> String {
