@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use edgar_watch::demo::edgar::{Archive, Asked, LoopbackEdgar, page, respond};
-use edgar_watch::store::{MessageState, Store};
+use edgar_watch::store::{MessageState, Store, StorePlace};
 use mail_parser::MessageParser;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Connection;
@@ -51,7 +51,7 @@ const WRITES: [&str; 48] = [
     "add to the counters",
     "begin attempts",
     "begin digests",
-    "begin to read a filing",
+    "begin to read filings",
     "bring the schema up to date",
     "confirm a subscription",
     "copy",
@@ -73,7 +73,7 @@ const WRITES: [&str; 48] = [
     "pin a ticker",
     "postpone a filing",
     "postpone a message",
-    "put a filing back",
+    "put filings back",
     "put off a day",
     "queue what was given up",
     "reconcile a day",
@@ -280,7 +280,7 @@ struct Run {
     relay: FakeSmtp,
     plan: Arc<RelayPlan>,
     mood: Arc<AtomicU8>,
-    store_url: url::Url,
+    place: StorePlace,
     /// What the relay had taken and the store had not noted when the program died.
     in_window: BTreeSet<(String, String)>,
     died: bool,
@@ -334,17 +334,17 @@ impl Run {
             ..DeskPlan::default()
         };
         std::fs::write(folder.path().join("config.toml"), desk.text(&edgar.url())).expect("a file");
-        let store_url = format!("sqlite://{}/state.db", folder.path().display()).parse().expect("a URL");
-        Self { folder, edgar, relay, plan, mood, store_url, in_window: BTreeSet::new(), died: false, acted_on: None }
+        let place = support::store::place_in(folder.path(), "config.toml");
+        Self { folder, edgar, relay, plan, mood, place, in_window: BTreeSet::new(), died: false, acted_on: None }
     }
 
     async fn store(&self) -> Option<Store> {
-        Store::open_existing(&self.store_url).await.ok()
+        Store::open_existing(&self.place).await.ok()
     }
 
     /// One statement of SQL, past the program: the first value it returns.
     async fn ask_store(&self, statement: &'static str) -> String {
-        let url = format!("{}?mode=rw", self.store_url);
+        let url = format!("sqlite://{}?mode=rw", self.place);
         let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the store opens");
         let (answer,): (String,) = sqlx::query_as(statement).fetch_one(&mut connection).await.expect(statement);
         connection.close().await.expect("the store closes");

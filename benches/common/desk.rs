@@ -11,7 +11,7 @@ use edgar_watch::config;
 use edgar_watch::edgar::feed::Filer;
 use edgar_watch::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
 use edgar_watch::passes::Watcher;
-use edgar_watch::store::{FeedQueryState, FilingState, NewFiling, Source, Store};
+use edgar_watch::store::{FeedQueryState, FilingState, NewFiling, Source, Store, StorePlace};
 
 /// Who asks which EDGAR, for whom.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ impl Desk {
 /// The passes of a configuration, over a store in this folder.
 pub async fn watcher(configuration: &str, folder: &Path) -> Watcher {
     let settings = Arc::new(config::parse(configuration, "bench", folder).unwrap_or_else(|error| panic!("{error}")));
-    let store = Store::open(&settings.store_url).await.expect("a store");
+    let store = Store::open(&settings.store).await.expect("a store");
     Watcher::new(settings, store.clone(), Arc::new(store), Arc::new(SystemClock)).expect("a watcher")
 }
 
@@ -86,8 +86,8 @@ pub const MOST_FILINGS: u64 = 1_000_000;
 
 /// Puts filings that nobody watches into the store of this folder, twenty seconds apart, the last of all a week ago.
 pub async fn fill_store(folder: &Path, numbers: Range<u64>) {
-    let url = format!("sqlite://{}/state.db", folder.display());
-    let store = Store::open(&url.parse().expect("a URL")).await.expect("a store");
+    let place = StorePlace::file(&folder.join("state.db")).expect("a path");
+    let store = Store::open(&place).await.expect("a store");
     let last = Utc::now() - Duration::days(7);
     let mut at = numbers.start;
     while at < numbers.end {

@@ -42,9 +42,9 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
     if args.send {
         settings.require_credentials()?;
     }
-    let store = Store::open(&settings.store_url).await?;
+    let store = Store::open(&settings.store).await?;
     // What is mailed goes through the queue of what is live: a daemon on this store reads it as well as this process.
-    let lock = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
+    let lock = try_lock(&settings.store).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
     let clock = system_clock();
     let watcher = Watcher::with_priority(settings, store.clone(), Arc::new(store), Priority::Backfill, clock.clone())?;
     let watcher = Arc::new(if args.send { watcher } else { watcher.recording_only() });

@@ -28,12 +28,12 @@ pub(super) async fn run(common: &Common, args: &BackupArgs) -> Result<(), Failur
 
 pub(super) async fn put_back(common: &Common, args: &BackupArgs) -> Result<(), Failure> {
     let settings = common.load_for_store(Some(Level::WARN))?;
-    let lock = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
+    let lock = try_lock(&settings.store).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
     let Some(_lock) = lock else {
         return Err(Failure::failed("another edgar-watch works on this store: stop it first"));
     };
-    let replaced = restore(&settings.store_url, &args.file, system_clock().now()).await?;
-    let path = settings.store_url.path();
+    let replaced = restore(&settings.store, &args.file, system_clock().now()).await?;
+    let path = &settings.store;
     let before = replaced.map_or_else(String::new, |replaced| format!("; what was there is {}", replaced.display()));
     print(&format!("{path}: restored from {}{before}\n", args.file.display()))
 }

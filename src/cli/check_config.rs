@@ -14,7 +14,7 @@ use crate::edgar::pace::{Priority, RequestBudget};
 use crate::heartbeat;
 use crate::mail::{Mailer, check_sandbox};
 use crate::passes::{PassError, client_for};
-use crate::store::{Store, foreign_owner};
+use crate::store::{Store, StorePlace, foreign_owner};
 use crate::subscription::{IssuerKey, Subscription};
 use crate::tempo::requests_a_day;
 
@@ -81,7 +81,7 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
     if let Some(url) = &settings.heartbeat_url {
         line("heartbeat", heartbeat::mask(url));
     }
-    line("store", settings.store_url.path().to_owned());
+    line("store", settings.store.to_string());
     line("from", settings.mail.from.to_string());
     line("owner", settings.mail.owner.to_string());
     line("mail", Mailer::new(&settings.mail).map_err(|error| Failure::config(format!("{error:#}")))?.describe());
@@ -128,16 +128,16 @@ fn describe(settings: &Settings) -> Result<String, Failure> {
 /// One feed page and one file of the data host. A User-Agent refused before is tried anew: this is a person asking.
 async fn try_edgar(settings: &Settings) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
-    let own = match foreign_owner(&settings.store_url) {
+    let own = match foreign_owner(&settings.store) {
         Some(_) => None,
-        None => Store::open_existing(&settings.store_url).await.ok(),
+        None => Store::open_existing(&settings.store).await.ok(),
     };
     let store = match own {
         Some(store) => store,
         // A person who checks may have no right to the store; the budget is then this one's own.
         None => {
-            let url = format!("sqlite://{}/state.db", folder.path().display());
-            Store::open(&url::Url::parse(&url).map_err(Failure::failed)?).await?
+            let place = StorePlace::file(&folder.path().join("state.db"));
+            Store::open(&place.ok_or_else(|| Failure::failed("no folder for temporary files"))?).await?
         }
     };
     store.refuse_user_agent(None).await?;

@@ -87,7 +87,7 @@ async fn show() -> Result<(), Failure> {
         url = edgar.url()
     );
     let settings = Arc::new(config::parse(&text, "demo", &folder)?);
-    let store = Store::open(&settings.store_url).await?;
+    let store = Store::open(&settings.store).await?;
     let starts_at = "2026-03-19T11:45:00Z".parse().map_err(Failure::failed)?;
     let clock = Arc::new(DemoClock { began_at: SystemClock.now(), starts_at });
     let watcher = Watcher::new(settings, store.clone(), Arc::new(store), clock)?;

@@ -150,7 +150,7 @@ async fn fetch_and_explain(
     context: &FilingContext,
 ) -> Result<Explained, Failure> {
     let settings = common.load_for_store(Some(Level::WARN))?;
-    let store = Store::open(&settings.store_url).await?;
+    let store = Store::open(&settings.store).await?;
     let filers = store.ciks_of(accession).await?;
     // Filings made by agents lie in no folder of the agent's: without a filer's CIK this is a guess.
     let submitter = Cik::from_i64(accession.as_i64() / 100_000_000);

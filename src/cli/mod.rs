@@ -135,8 +135,8 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         match error {
             // No restart and no second try mends these.
-            OpenError::Newer { .. } | OpenError::Damaged { .. } => Self::config(error),
-            OpenError::Unusable { .. } => Self::out_of_reach(error),
+            OpenError::Newer { .. } | OpenError::Broken { .. } => Self::config(error),
+            OpenError::Absent { .. } | OpenError::Unusable { .. } => Self::out_of_reach(error),
         }
     }
 }
@@ -239,16 +239,16 @@ impl Common {
     /// Loads the configuration and opens the store that a daemon or `once` has made.
     async fn load_with_store(&self) -> Result<(Arc<Settings>, Store), Failure> {
         let settings = self.load_for_store(Some(Level::WARN))?;
-        let store = Store::open_existing(&settings.store_url).await?;
+        let store = Store::open_existing(&settings.store).await?;
         Ok((settings, store))
     }
 }
 
 /// Refuses to work on a store of another user's: what this one would leave beside it, that one could not write.
 fn own_store(settings: &Settings) -> Result<(), Failure> {
-    let Some(owner) = foreign_owner(&settings.store_url) else { return Ok(()) };
+    let Some(owner) = foreign_owner(&settings.store) else { return Ok(()) };
     let command: Vec<String> = std::env::args().map(|word| quote(&word)).collect();
-    let path = settings.store_url.path();
+    let path = &settings.store;
     Err(Failure::failed(format!(
         "the store {path} belongs to the user {owner}: runuser -u {owner} -- {}",
         command.join(" ")

@@ -10,7 +10,7 @@ use super::{Common, Failure, print, system_clock};
 use crate::config::Settings;
 use crate::mail;
 use crate::passes::Watcher;
-use crate::store::{MessageState, OpenError, Store, try_lock};
+use crate::store::{MessageState, OpenError, Store, StorePlace, try_lock};
 
 /// Arguments of `once`.
 #[derive(Debug, Args)]
@@ -31,12 +31,11 @@ pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure>
         return dry_run(settings, args.since).await;
     }
     mail::check_sandbox(&settings.mail).map_err(Failure::config)?;
-    let Some(_lock) = try_lock(&settings.store_url).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?
-    else {
+    let Some(_lock) = try_lock(&settings.store).map_err(|error| Failure::out_of_reach(format!("{error:#}")))? else {
         tracing::info!("another edgar-watch works on this store: nothing to do");
         return Ok(());
     };
-    let store = Store::open(&settings.store_url).await?;
+    let store = Store::open(&settings.store).await?;
     let watcher = Watcher::new(settings, store.clone(), Arc::new(store), system_clock())?;
     watcher.check_keys().await?;
     let result = match watcher.take_up_after_upgrade().await {
@@ -51,17 +50,16 @@ pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure>
 async fn dry_run(settings: Arc<Settings>, since: Option<NaiveDate>) -> Result<(), Failure> {
     let folder = tempfile::tempdir().map_err(Failure::failed)?;
     let path = folder.path().join("state.db");
-    let real = match Store::open_existing(&settings.store_url).await {
+    let real = match Store::open_existing(&settings.store).await {
         Ok(real) => {
             real.copy_to(&path).await?;
             Some(real)
         }
-        Err(OpenError::Unusable { path, .. }) if !path.exists() => None,
+        Err(OpenError::Absent { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let url = url::Url::from_file_path(&path).map_err(|()| Failure::failed("no folder for temporary files"))?;
-    let url = url::Url::parse(&format!("sqlite://{}", url.path())).map_err(Failure::failed)?;
-    let copy = Store::open(&url).await?;
+    let place = StorePlace::file(&path).ok_or_else(|| Failure::failed("no folder for temporary files"))?;
+    let copy = Store::open(&place).await?;
     copy.forget_token_keys().await?;
     let budget = Arc::new(real.unwrap_or_else(|| copy.clone()));
     let watcher = Watcher::new(settings, copy, budget, system_clock())?;

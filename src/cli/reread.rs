@@ -21,8 +21,8 @@ pub(super) struct RereadArgs {
 
 pub(super) async fn run(common: &Common, args: &RereadArgs) -> Result<(), Failure> {
     let settings = common.load_for_store(Some(Level::WARN))?;
-    Store::open_existing(&settings.store_url).await?.close().await;
-    let store = Store::open(&settings.store_url).await?;
+    Store::open_existing(&settings.store).await?.close().await;
+    let store = Store::open(&settings.store).await?;
     let clock = system_clock();
     let n_requeued = if args.accessions.is_empty() { store.requeue_parked(clock.now()).await? } else { 0 };
     let accessions = match args.accessions.as_slice() {

@@ -79,7 +79,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
             json!({"address": address, "as": silence.as_str(), "since": since, "why": why})
         })
         .collect();
-    let is_running = is_locked(&settings.store_url);
+    let is_running = is_locked(&settings.store);
     let patience = if is_running == Some(true) { overdue_after(settings) } else { overdue_after(settings).max(CRON) };
     let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > patience);
     let mut status = json!({
@@ -107,7 +107,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "subscriptions": {"in_effect": open.subscriptions_in_effect, "unconfirmed": open.subscriptions_unconfirmed},
         "not_written_to": silenced,
         "tickers": tickers,
-        "store": {"path": store.path(), "bytes": store.size_bytes()},
+        "store": {"path": store.place().to_string(), "bytes": store.size_bytes().await?},
         "troubles": matters(store, now).await?.into_iter().filter_map(|matter| matter.trouble).collect::<Vec<_>>(),
     });
     let verdict = judge(&status);

@@ -53,6 +53,9 @@ pub(super) struct RawPoll {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawStore {
     pub(super) url: Option<String>,
+    pub(super) password_file: Option<String>,
+    pub(super) max_connections: Option<i64>,
+    pub(super) keys_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

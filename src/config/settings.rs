@@ -12,11 +12,12 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use url::Url;
 
-use super::raw::{RawConfig, RawDkim, RawHttp, RawMail, RawRoute, RawSmtp, RawWebhook};
+use super::raw::{RawConfig, RawDkim, RawHttp, RawMail, RawRoute, RawSmtp, RawStore, RawWebhook};
 use crate::classify::Phrase;
 use crate::edgar::ids::FormType;
 use crate::edgar::pace::{Pace, SEC_MAX_PER_SECOND};
 use crate::mail::DkimKey;
+use crate::store::{MOST_CONNECTIONS, StorePlace};
 use crate::subscription::{CONFIGURED, IssuerKey, Subscription, Terms, WrittenSubscription, check_issuers};
 
 /// Everything configured, checked.
@@ -36,8 +37,8 @@ pub struct Settings {
     pub poll: PollSettings,
     /// What is asked while all is well. Its path is a secret.
     pub heartbeat_url: Option<Url>,
-    /// `sqlite://` URL of the store, its path absolute.
-    pub store_url: Url,
+    /// Where the store is.
+    pub store: StorePlace,
     /// How mail goes out.
     pub mail: MailSettings,
     /// How people reach it with a browser, if they do.
@@ -342,8 +343,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
     if heartbeat_url.is_some() {
         checker.secrets.push(("poll.heartbeat_url".to_owned(), PathBuf::new()));
     }
-    let store_url = check_store(&mut checker, raw.store.url.as_deref());
-    let mail = check_mail(&mut checker, &raw.mail, store_url.as_ref());
+    let store = check_store(&mut checker, &raw.store);
+    let mail = check_mail(&mut checker, &raw.mail, store.as_ref());
     let public_url = raw.http.public_url.as_deref().and_then(|url| check_public_url(&mut checker, url));
     let http = check_http(&mut checker, &raw.http);
     let admin_listen = raw.http.admin_listen.as_deref().and_then(|text| check_admin_listen(&mut checker, text));
@@ -380,8 +381,8 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
         }
     }
 
-    match (user_agent, www_url, data_url, store_url, mail, log_level) {
-        (Some(user_agent), Some(www_url), Some(data_url), Some(store_url), Some(mail), Some(log_level))
+    match (user_agent, www_url, data_url, store, mail, log_level) {
+        (Some(user_agent), Some(www_url), Some(data_url), Some(store), Some(mail), Some(log_level))
             if checker.faults.is_empty() =>
         {
             Ok(Settings {
@@ -392,7 +393,7 @@ pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<Stri
                 watch,
                 poll,
                 heartbeat_url,
-                store_url,
+                store,
                 mail,
                 http,
                 admin_listen,
@@ -485,11 +486,47 @@ fn check_forms(checker: &mut Checker, forms: Option<&[String]>) -> Vec<FormType>
     forms.iter().map(|form| FormType::new(form)).collect()
 }
 
-fn check_store(checker: &mut Checker, url: Option<&str>) -> Option<Url> {
-    let text = url.unwrap_or("sqlite:///var/lib/edgar-watch/state.db");
+fn check_store(checker: &mut Checker, raw: &RawStore) -> Option<StorePlace> {
+    let text = raw.url.as_deref().unwrap_or("sqlite:///var/lib/edgar-watch/state.db");
+    let max_connections = raw.max_connections.map_or(Some(MOST_CONNECTIONS), |n| u32::try_from(n).ok());
+    let max_connections = max_connections.filter(|n| (4..=1000).contains(n)).or_else(|| {
+        checker.fault(format!(
+            "store.max_connections: expected 4 to 1000, found {}",
+            raw.max_connections.unwrap_or_default()
+        ));
+        None
+    });
+    let is_server = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    if !is_server {
+        for (key, is_set) in [
+            ("password_file", raw.password_file.is_some()),
+            ("max_connections", raw.max_connections.is_some()),
+            ("keys_file", raw.keys_file.is_some()),
+        ] {
+            if is_set {
+                checker.fault(format!("store.{key} is for a postgres:// URL, and store.url names a file"));
+            }
+        }
+        return check_store_file(checker, text);
+    }
+    let password_file =
+        secret_file(checker, "store.password_file".to_owned(), raw.password_file.as_deref(), "store-password");
+    let keys_file = checker.path(raw.keys_file.as_deref().unwrap_or("/var/lib/edgar-watch/token.keys"));
+    let url = checker.keep(check_server_url(text))?;
+    if url.password().is_some() {
+        // All of the configuration is a secret then.
+        checker.secrets.push(("store.url".to_owned(), PathBuf::new()));
+    }
+    Some(StorePlace::server(url, password_file, max_connections?, keys_file))
+}
+
+fn check_store_file(checker: &mut Checker, text: &str) -> Option<StorePlace> {
     // `sqlite://state.db` is relative to the file: the URL syntax has no other way to say it.
     let Some(path) = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")) else {
-        checker.fault(format!("store.url: expected sqlite:///path/to/state.db, found \"{}\"", mask(text)));
+        checker.fault(format!(
+            "store.url: expected sqlite:///path/to/state.db or postgres://user@host/database, found \"{}\"",
+            mask(text)
+        ));
         return None;
     };
     if path.is_empty() || path.ends_with('/') || path.contains(['?', '#']) {
@@ -497,8 +534,25 @@ fn check_store(checker: &mut Checker, url: Option<&str>) -> Option<Url> {
         return None;
     }
     let path = checker.path(path);
-    let url = Url::from_file_path(&path).ok().and_then(|file| Url::parse(&format!("sqlite://{}", file.path())).ok());
-    checker.keep(url.ok_or_else(|| format!("store.url: \"{}\" is no usable path", path.display())))
+    checker.keep(StorePlace::file(&path).ok_or_else(|| format!("store.url: \"{}\" is no usable path", path.display())))
+}
+
+/// What a URL of a server may say (PostgreSQL documentation, 34.1.2); a word that is not known would be passed over.
+const SERVER_PARAMETERS: [&str; 8] =
+    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "port", "application_name", "options"];
+
+fn check_server_url(text: &str) -> Result<Url, String> {
+    let expected = || format!("store.url: expected postgres://user@host/database, found \"{}\"", mask(text));
+    let url = Url::parse(text).map_err(|_| expected())?;
+    if url.path().trim_matches('/').is_empty() || url.fragment().is_some() {
+        return Err(expected());
+    }
+    match url.query_pairs().find(|(key, _)| !SERVER_PARAMETERS.contains(&key.as_ref())) {
+        Some((key, _)) => {
+            Err(format!("store.url: \"{key}\" is none of the parameters {}", SERVER_PARAMETERS.join(", ")))
+        }
+        None => Ok(url),
+    }
 }
 
 /// A pattern that does not do what its examples say is refused: it would stay silent, or cry wolf, unseen.
@@ -523,7 +577,7 @@ fn check_reading(checker: &mut Checker, raw: &RawConfig) -> ReadingSettings {
     ReadingSettings { check_below, patterns: patterns.into() }
 }
 
-fn check_mail(checker: &mut Checker, raw: &RawMail, store_url: Option<&Url>) -> Option<MailSettings> {
+fn check_mail(checker: &mut Checker, raw: &RawMail, store: Option<&StorePlace>) -> Option<MailSettings> {
     let from = checker.mailbox("mail.from", raw.from.as_deref(), "EDGAR Watch <edgar-watch@example.com>");
     let owner = checker.mailbox("mail.owner", raw.owner.as_deref(), "ops@example.com");
     let give_up_after =
@@ -533,8 +587,7 @@ fn check_mail(checker: &mut Checker, raw: &RawMail, store_url: Option<&Url>) -> 
         "sendmail" => Some(Transport::Sendmail),
         "folder" => {
             // Beside the store, where a service in its sandbox may write.
-            let store = || Url::parse(&format!("file://{}", store_url?.path())).ok()?.to_file_path().ok();
-            let beside_store = || store().map(|store| store.with_file_name("mail"));
+            let beside_store = || store.map(|store| store.keys_file().with_file_name("mail"));
             let path = raw.folder.as_deref().map(|folder| checker.path(folder)).or_else(beside_store);
             let path = path.unwrap_or_else(|| checker.path("mail"));
             Some(Transport::Folder(FolderSettings { path }))

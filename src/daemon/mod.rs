@@ -56,17 +56,17 @@ pub async fn run(
     let mut stop = std::pin::pin!(stop);
     mail::check_sandbox(&settings.mail).map_err(PassError::Config)?;
     let Some(_lock) = wait_for_lock(&settings, &clock, stop.as_mut()).await? else { return Ok(()) };
-    let store = Store::open(&settings.store_url).await.map_err(|error| match error {
-        OpenError::Unusable { .. } => PassError::Store(error.into()),
+    let store = Store::open(&settings.store).await.map_err(|error| match error {
+        OpenError::Absent { .. } | OpenError::Unusable { .. } => PassError::Store(error.into()),
         // No restart mends these.
-        OpenError::Newer { .. } | OpenError::Damaged { .. } => PassError::Config(error.to_string()),
+        OpenError::Newer { .. } | OpenError::Broken { .. } => PassError::Config(error.to_string()),
     })?;
     let mut listeners = Listeners::default();
     listeners.follow(&settings).await.map_err(PassError::Outage)?;
     let watcher = open_watcher(settings, &store, &clock).await?;
     let since = Arc::new(Mutex::new(since));
     let mut turn = Turn::begin(watcher, &listeners, since.clone()).await?;
-    tracing::info!("watching, store {}", store.path().display());
+    tracing::info!("watching, store {}", store.place());
     systemd::ready();
 
     let ended = loop {
@@ -129,7 +129,7 @@ async fn wait_for_lock(
     mut stop: impl Future<Output = ()> + Unpin,
 ) -> Result<Option<StoreLock>, PassError> {
     loop {
-        if let Some(lock) = try_lock(&settings.store_url)? {
+        if let Some(lock) = try_lock(&settings.store)? {
             return Ok(Some(lock));
         }
         tracing::warn!("another edgar-watch works on this store: waiting for it to end");

@@ -34,7 +34,7 @@ impl Reloads {
     pub(super) fn read(&self, now: &Settings) -> Result<Arc<Settings>, Vec<String>> {
         let settings = config::load(&self.path).map_err(|error| error.faults().to_vec())?;
         settings.require_credentials().map_err(|error| error.faults().to_vec())?;
-        if settings.store_url != now.store_url {
+        if settings.store != now.store {
             let path = self.path.display();
             return Err(vec![format!("{path}: store.url cannot change while the daemon runs: restart it")]);
         }

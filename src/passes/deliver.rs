@@ -112,7 +112,7 @@ impl Watcher {
     pub async fn deliver_pass(&self, wake: Option<&Notify>) -> Result<DeliverSummary, PassError> {
         let mut summary = DeliverSummary::default();
         self.begin_empty_digests().await?;
-        if self.store.due_messages(self.clock.now(), 1).await?.is_empty() {
+        if !self.store.has_due_message(self.clock.now()).await? {
             return Ok(summary);
         }
         let mut ways = Ways::new(&self.settings);
@@ -246,6 +246,11 @@ impl Watcher {
                 failure.get_or_insert(error.into());
             }
         }
+        // Others may have a way out that is closed to us.
+        let left: Vec<i64> = waiting.iter().map(|message| message.id).collect();
+        if let Err(error) = self.store.let_go_of_messages(&left).await {
+            failure.get_or_insert(error.into());
+        }
         // A relay that does not say goodbye is left.
         let nothing_handed = HandOver::default();
         tokio::select! {
@@ -292,7 +297,8 @@ impl Watcher {
         let ReadyMessage { due: message, bytes, ready_at } = ready;
         let (id, attempt) = (message.id, message.attempts + 1);
         let begins_at = self.clock.now();
-        if begins_at - ready_at > READY_FOR && !self.store.is_waiting(id).await? {
+        // One that was taken for dead has lost what it held to another.
+        if !self.store.is_alive() || (begins_at - ready_at > READY_FOR && !self.store.is_waiting(id).await?) {
             return Ok(Outcome::Gone);
         }
         let from = self.links().return_address(id);

@@ -82,7 +82,7 @@ impl Watcher {
             subscriptions_in_effect: open.subscriptions_in_effect,
             subscriptions_unconfirmed: open.subscriptions_unconfirmed,
             addresses_bounced: open.addresses_bounced,
-            store_bytes: self.store.size_bytes(),
+            store_bytes: self.store.size_bytes().await?,
             troubles,
         })
     }

@@ -52,7 +52,7 @@ impl AddAssign for ReadSummary {
     }
 }
 
-/// Filings in work at a time: enough to hide EDGAR's answer times, few enough for memory.
+/// Filings in work at a time: enough to hide EDGAR's answer times, few enough for memory. So many more are claimed.
 const CONCURRENT: usize = 8;
 /// How soon the queue is looked at again while filings are in work.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -157,7 +157,7 @@ impl Watcher {
             Queue::Live => self.store.unread_listing_notices(began_at - UNREADABLE_AFTER).await?,
             Queue::Past => Vec::new(),
         };
-        if unread.is_empty() && self.store.due_filings(self.queue, began_at, 1).await?.is_empty() {
+        if unread.is_empty() && !self.store.has_due_filing(self.queue, began_at).await? {
             return Ok(summary);
         }
         // A ticker that is new is looked up before what its issuer files is read.
@@ -188,9 +188,10 @@ impl Watcher {
             // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
             let (accession, outcome) = tokio::select! {
                 Some((accession, outcome)) = in_work.next(), if !in_work.is_empty() => (accession, outcome?),
-                due = self.store.due_filings(self.queue, self.clock.now(), BATCH + in_hand.len()), if is_to_look => {
+                claimed = self.claim_filings(CONCURRENT + in_hand.len()), if is_to_look => {
                     may_be_more = false;
-                    ready.extend(due?.into_iter().filter(|queued| !in_hand.contains(&queued.accession)));
+                    // One that takes longer than its next try was put off for is claimed again, and is in hand already.
+                    ready.extend(claimed?.into_iter().filter(|queued| !in_hand.contains(&queued.accession)));
                     continue;
                 }
                 () = notified(wake), if !in_work.is_empty() => {
@@ -225,6 +226,9 @@ impl Watcher {
                 Outcome::Stopped(error) => stopped = Some(error),
             }
         }
+        // Claimed, and not begun.
+        let left: Vec<AccessionNumber> = ready.iter().map(|queued| queued.accession).collect();
+        self.store.take_back_tries(&left, self.clock.now()).await?;
         if is_live {
             summary.n_notices += self.tell_unreadable().await?;
         }
@@ -232,6 +236,12 @@ impl Watcher {
             Some(error) => Err(error),
             None => Ok(summary),
         }
+    }
+
+    async fn claim_filings(&self, limit: usize) -> anyhow::Result<Vec<QueuedFiling>> {
+        let now = self.clock.now();
+        let next_try_at = |attempts| now + next_delay(attempts, fastrand::u64(..));
+        self.store.claim_filings(self.queue, now, limit, next_try_at).await
     }
 
     /// Asks the index page of each filing that only an index has shown when it was accepted: what is told is told in that
@@ -267,8 +277,6 @@ impl Watcher {
     }
 
     async fn read_queued(&self, queued: &QueuedFiling, turn: Turn) -> anyhow::Result<Outcome> {
-        let now = self.clock.now();
-        self.store.begin_try(queued.accession, now + next_delay(queued.attempts, fastrand::u64(..))).await?;
         let read = match self.fetch_filing(queued).await {
             Ok(filing) => self.read_apart(queued, filing).await,
             Err(error) => Err(ReadFailure::Fetch(error)),
@@ -382,6 +390,7 @@ impl Watcher {
             filers: known.filers,
             documents,
             events: reading.events.clone(),
+            is_awaited: !promised.is_empty(),
         };
         let is_live = self.queue == Queue::Live;
         let mut title = String::new();
@@ -499,7 +508,7 @@ impl Watcher {
             ReadFailure::Fetch(FetchError { failure: FetchFailure::Budget(error), .. }) => return Err(error),
             ReadFailure::Fetch(error) => match error.failure {
                 FetchFailure::Blocked { .. } | FetchFailure::UserAgentRefused(_) => {
-                    self.store.take_back_try(accession, now).await?;
+                    self.store.take_back_tries(&[accession], now).await?;
                     return Ok(Outcome::Stopped(error.into()));
                 }
                 FetchFailure::TooLarge(_) => {

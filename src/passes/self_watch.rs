@@ -90,10 +90,10 @@ async fn open_days(store: &Store, now: DateTime<Utc>) -> anyhow::Result<Option<S
 }
 
 fn little_room(store: &Store) -> Option<String> {
-    // Where the room cannot be told, there is nothing to say.
-    let room = rustix::fs::statvfs(store.path()).ok()?;
+    // Where the room cannot be told, as on a server, there is nothing to say.
+    let room = rustix::fs::statvfs(store.place().path()?).ok()?;
     let bytes = room.f_bavail.saturating_mul(room.f_frsize);
-    let folder = store.path().display();
+    let folder = store.place();
     (bytes < LEAST_ROOM).then(|| format!("{} MB are left for the store at {folder}.", bytes / 1_000_000))
 }
 

@@ -14,7 +14,9 @@ use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, Connection};
 use url::Url;
 
-use super::{KEYS, OpenError, Store, beside, explain, newest_schema, prepare_folder, schema_of, store_path};
+use super::place::{KEYS, beside};
+use super::sqlite::{newest_schema, prepare_folder};
+use super::{OpenError, Store, StorePlace, explain, schema_of};
 
 /// A copy that was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +34,15 @@ impl Store {
     /// # Errors
     /// When the file exists or cannot be written, or the copy is damaged, as the store is then.
     pub async fn back_up(&self, to: &Path) -> anyhow::Result<Backup> {
-        if to.exists() || beside(to, KEYS).exists() {
+        let to_keys = &beside(to, KEYS);
+        if to.exists() || to_keys.exists() {
             bail!("{} exists already: name another file", to.display());
         }
         self.copy_whole(to).await?;
-        let keys = beside(&self.path, KEYS);
+        let keys = self.place.keys_file();
         let has_keys = keys.exists();
         if has_keys {
-            copy_private(&keys, &beside(to, KEYS)).with_context(|| format!("{}", beside(to, KEYS).display()))?;
+            copy_private(keys, to_keys).with_context(|| format!("{}", to_keys.display()))?;
         }
         Ok(Backup { size_bytes: std::fs::metadata(to)?.len(), has_keys })
     }
@@ -72,8 +75,10 @@ impl Store {
 /// # Errors
 /// When the copy is damaged, no store, a newer program's or the store itself; nothing is changed then. When a file cannot be
 /// written.
-pub async fn restore(url: &Url, from: &Path, now: DateTime<Utc>) -> anyhow::Result<Option<PathBuf>> {
-    let path = store_path(url);
+pub async fn restore(place: &StorePlace, from: &Path, now: DateTime<Utc>) -> anyhow::Result<Option<PathBuf>> {
+    let Some(path) = place.path() else {
+        bail!("{place} is on a server: migrate-store copies a file into an empty database")
+    };
     check_whole(from).await.with_context(|| format!("{}", from.display()))?;
     if path.exists() && std::fs::canonicalize(from)? == std::fs::canonicalize(&path)? {
         bail!("{} is the store itself", from.display());
@@ -83,7 +88,8 @@ pub async fn restore(url: &Url, from: &Path, now: DateTime<Utc>) -> anyhow::Resu
     match schema_of(&mut copy).await? {
         None => bail!("{} holds no store", from.display()),
         Some(found) if found > known => {
-            return Err(OpenError::Newer { path: from.to_owned(), found, known }.into());
+            let place = StorePlace::file(&std::path::absolute(from)?).context("no usable path")?;
+            return Err(OpenError::Newer { place, found, known }.into());
         }
         Some(_) => {}
     }

@@ -46,6 +46,7 @@ impl RequestBudget for Store {
         now: DateTime<Utc>,
     ) -> BudgetFuture<'a, Grant> {
         Box::pin(async move {
+            let now = self.server_time(now);
             // A bucket that is full later than this has others waiting; the one at work fills one request's time.
             let latest = match priority {
                 Priority::Live => i64::MAX,
@@ -86,7 +87,8 @@ impl RequestBudget for Store {
                 return Ok(Grant::UserAgentRefused);
             }
             if is_blocked(blocked_until, now) {
-                return Ok(Grant::Blocked { until: from_micros(blocked_until), reason: block_reason });
+                let until = self.own_time(from_micros(blocked_until));
+                return Ok(Grant::Blocked { until, reason: block_reason });
             }
             let may_go_at = from_micros(next_free_at) - pace.interval() - pace.tolerance();
             Ok(Grant::Go((may_go_at - now).to_std().unwrap_or(Duration::ZERO)))
@@ -95,6 +97,7 @@ impl RequestBudget for Store {
 
     fn block<'a>(&'a self, until: DateTime<Utc>, reason: &'a str, now: DateTime<Utc>) -> BudgetFuture<'a, ()> {
         Box::pin(async move {
+            let (until, now) = (self.server_time(until), self.server_time(now));
             // A block that ends later stays, unless it was written under a clock that ran ahead.
             let statement = sqlx::query(
                 "UPDATE request_budget SET block_reason = $2,
@@ -135,6 +138,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn budget_state(&self, now: DateTime<Utc>) -> anyhow::Result<BudgetState> {
+        let now = self.server_time(now);
         let row: (i64, String, String, String, i64) = sqlx::query_as(
             "SELECT blocked_until, block_reason, refused_user_agent, day, n_today FROM request_budget WHERE id = 1",
         )
@@ -143,7 +147,7 @@ impl Store {
         .map_err(|error| self.failed(&error, "read the request budget"))?;
         let (blocked_until, block_reason, refused, day, n_today) = row;
         Ok(BudgetState {
-            blocked_until: is_blocked(blocked_until, now).then(|| from_micros(blocked_until)),
+            blocked_until: is_blocked(blocked_until, now).then(|| self.own_time(from_micros(blocked_until))),
             block_reason,
             refused_user_agent: Some(refused).filter(|refused| !refused.is_empty()),
             n_today: if day == eastern_date(now).to_string() { n_today } else { 0 },

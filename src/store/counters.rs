@@ -67,7 +67,7 @@ impl Store {
             "SELECT
                 (SELECT COUNT(*) FROM filings WHERE state = 'found') AS filings_unread,
                 (SELECT COUNT(*) FROM filings WHERE state = 'parked') AS filings_parked,
-                (SELECT COALESCE(SUM(n_missed), 0) FROM days) AS filings_missed,
+                (SELECT CAST(COALESCE(SUM(n_missed), 0) AS BIGINT) FROM days) AS filings_missed,
                 (SELECT COUNT(*) FROM messages WHERE state = 'set_aside') AS mails_set_aside,
                 (SELECT COUNT(*) FROM subscriptions AS s JOIN addresses AS a ON a.id = s.address
                     WHERE s.state = 'active' AND a.silenced IS NULL) AS subscriptions_in_effect,

@@ -78,7 +78,7 @@ impl Store {
         if remember.is_empty() && forget.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_leading().await?;
         if !remember.is_empty() {
             let rows: Vec<String> =
                 (0..remember.len()).map(|n| format!("(${}, ${}, $1)", 2 * n + 2, 2 * n + 3)).collect();

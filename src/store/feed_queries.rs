@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::connection::StoreConnection;
 use super::{Store, from_micros, to_micros};
 
 /// The memory of one query.
@@ -46,7 +47,7 @@ impl Store {
 
     pub(super) async fn write_feed_query(
         &self,
-        connection: &mut sqlx::AnyConnection,
+        connection: &mut StoreConnection,
         prefix: &str,
         state: &FeedQueryState,
     ) -> anyhow::Result<()> {

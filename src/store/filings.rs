@@ -8,11 +8,15 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::connection::StoreConnection;
 use super::letters::Linked;
 use super::outbox::{AlertRow, Consequences, NewNotice, OnceMail};
-use super::{FeedQueryState, MOST_ROWS, Store, from_micros, placeholders, rows_of_placeholders, to_micros};
+use super::{
+    FeedQueryState, MOST_ROWS, News, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders,
+    rows_of_placeholders, to_micros,
+};
 use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::{AccessionNumber, Cik, FormType, ItemNumber};
@@ -41,6 +45,16 @@ pub enum Queue {
     Live,
     /// What a backfill put down; it is recorded.
     Past,
+}
+
+impl Queue {
+    /// The state of the filings in it.
+    fn state(self) -> FilingState {
+        match self {
+            Self::Live => FilingState::Found,
+            Self::Past => FilingState::Backfill,
+        }
+    }
 }
 
 impl FilingState {
@@ -186,6 +200,8 @@ pub struct ReadFiling {
     pub documents: Vec<StoredDocument>,
     /// What they report.
     pub events: Vec<ListingEvent>,
+    /// Whether somebody is told of it whatever it reports: he was told that it could not be read.
+    pub is_awaited: bool,
 }
 
 /// A filing in a list for people.
@@ -260,11 +276,14 @@ impl Store {
         filings: &[NewFiling],
         is_baseline: bool,
     ) -> anyhow::Result<usize> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_leading().await?;
         let n_found = self.insert_filings(&mut transaction, filings).await?;
         self.write_feed_query(&mut transaction, prefix, state).await?;
         if is_baseline {
             self.mark_baseline(&mut transaction, prefix).await?;
+        }
+        if n_found > 0 {
+            self.tell(&mut transaction, News::Filings).await?;
         }
         self.commit(transaction, "record a pass").await?;
         Ok(n_found)
@@ -273,10 +292,13 @@ impl Store {
     /// Writes filings, each of them named once, many at a time. Returns how many are now to be read and were not before.
     pub(super) async fn insert_filings(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         filings: &[NewFiling],
     ) -> anyhow::Result<usize> {
         let mut n_found = 0;
+        // In one order, whoever else writes the same ones at the same time.
+        let mut filings: Vec<&NewFiling> = filings.iter().collect();
+        filings.sort_by_key(|filing| filing.accession);
         for some in filings.chunks(MOST_ROWS) {
             let inserted = self.insert_new(connection, some).await?;
             let is_new = |filing: &NewFiling| inserted.contains(&filing.accession.as_i64());
@@ -286,7 +308,7 @@ impl Store {
                 .flat_map(|filing| filers_of(filing.accession, &filing.filers))
                 .collect();
             self.insert_filers(connection, &filers).await?;
-            for filing in some {
+            for filing in some.iter().copied() {
                 let is_found = if is_new(filing) {
                     filing.state == FilingState::Found
                 } else {
@@ -299,7 +321,11 @@ impl Store {
     }
 
     /// The numbers of those that were not there.
-    async fn insert_new(&self, connection: &mut AnyConnection, filings: &[NewFiling]) -> anyhow::Result<HashSet<i64>> {
+    async fn insert_new(
+        &self,
+        connection: &mut StoreConnection,
+        filings: &[&NewFiling],
+    ) -> anyhow::Result<HashSet<i64>> {
         let statement = format!(
             "INSERT INTO filings (accession, form, filing_date, accepted_at, seen_at, items, state, next_try_at,
                                   accepted_known, feed_at, index_at)
@@ -330,7 +356,7 @@ impl Store {
     }
 
     /// What another sighting tells of a filing that is there; whether it is now to be read and was not before.
-    async fn add_sighting(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<bool> {
+    async fn add_sighting(&self, connection: &mut StoreConnection, filing: &NewFiling) -> anyhow::Result<bool> {
         if filing.source == Source::Feed {
             self.note_in_feed(connection, filing).await?;
         }
@@ -343,7 +369,7 @@ impl Store {
     }
 
     /// What the feed tells of a filing that another source had shown first.
-    async fn note_in_feed(&self, connection: &mut AnyConnection, filing: &NewFiling) -> anyhow::Result<()> {
+    async fn note_in_feed(&self, connection: &mut StoreConnection, filing: &NewFiling) -> anyhow::Result<()> {
         sqlx::query(
             "UPDATE filings SET feed_at = COALESCE(feed_at, $2),
                     accepted_at = CASE WHEN accepted_known = 0 THEN $3 ELSE accepted_at END,
@@ -387,7 +413,7 @@ impl Store {
     /// Whether one of them was not recorded before.
     async fn insert_filers(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         filers: &[(AccessionNumber, &Filer)],
     ) -> anyhow::Result<bool> {
         let mut filer_added = false;
@@ -408,7 +434,7 @@ impl Store {
 
     async fn requeue(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
         now: DateTime<Utc>,
     ) -> anyhow::Result<bool> {
@@ -458,42 +484,86 @@ impl Store {
                 n_queued += usize::from(self.requeue(&mut transaction, accession, now).await?);
             }
         }
+        if n_queued > 0 {
+            self.tell(&mut transaction, News::Filings).await?;
+        }
         self.commit(transaction, "look back").await?;
         Ok(n_queued)
     }
 
-    /// Filings due to be read, in the order EDGAR accepted them. A next try more than ten minutes ahead was written under a
-    /// clock that ran ahead: no delay is that long.
+    /// Takes filings that are due into this process's hands, in the order EDGAR accepted them, and counts a try of each before it
+    /// is made, so that a filing which kills the process is not the first one tried again. `next_try_at` tells from the tries so
+    /// far when it is due again if nothing is heard of this one. A next try more than ten minutes ahead was written under a clock
+    /// that ran ahead: no delay is that long.
     ///
     /// # Errors
-    /// When the store cannot be read.
-    pub async fn due_filings(
+    /// When the store cannot be written: then nothing is to be tried.
+    pub async fn claim_filings(
         &self,
         queue: Queue,
         now: DateTime<Utc>,
         limit: usize,
+        next_try_at: impl Fn(u32) -> DateTime<Utc>,
     ) -> anyhow::Result<Vec<QueuedFiling>> {
         // Each queue has an index of its own, which only a statement that names the state can use.
-        macro_rules! due {
-            ($state:literal) => {
-                concat!(
-                    "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items,
-                            due.attempts, due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
-                     FROM (SELECT * FROM filings
-                           WHERE state = '",
-                    $state,
-                    "' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000)
-                           ORDER BY accepted_at, accession LIMIT $2) AS due
-                     LEFT JOIN filers ON filers.accession = due.accession
-                     ORDER BY due.accepted_at, due.accession, filers.cik"
-                )
-            };
+        let statement = format!(
+            "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items,
+                    due.attempts, due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
+             FROM (SELECT * FROM filings
+                   WHERE state = '{}' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000){}
+                   ORDER BY accepted_at, accession LIMIT $2{}) AS due
+             LEFT JOIN filers ON filers.accession = due.accession
+             ORDER BY due.accepted_at, due.accession, filers.cik",
+            queue.state(),
+            self.is_free(),
+            self.skip_locked()
+        );
+        let mut transaction = self.begin_beside().await?;
+        let rows: Vec<QueueRow> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(to_micros(now))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&mut *transaction)
+            .await
+            .map_err(|error| self.failed(&error, "read the queue of filings"))?;
+        let claimed = queued_filings(rows);
+        for some in claimed.chunks(MOST_ROWS) {
+            let statement = format!(
+                "UPDATE filings SET attempts = attempts + 1, next_try_at = CASE accession{} END{} WHERE accession IN ({})",
+                cases_of_placeholders(some.len(), 2, 2),
+                self.claimant().map_or_else(String::new, |id| format!(", claimed_by = {id}")),
+                first_placeholders(some.len(), 2)
+            );
+            some.iter()
+                .fold(sqlx::query(AssertSqlSafe(statement)), |query, filing| {
+                    query.bind(filing.accession.as_i64()).bind(to_micros(next_try_at(filing.attempts)))
+                })
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "claim filings"))?;
         }
-        let statement = match queue {
-            Queue::Live => due!("found"),
-            Queue::Past => due!("backfill"),
-        };
-        self.queued(statement, now, limit).await
+        if !claimed.is_empty() {
+            self.commit(transaction, "begin to read filings").await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Whether a filing is due to be read that nobody reads.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_due_filing(&self, queue: Queue, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let statement = format!(
+            "SELECT accession FROM filings
+             WHERE state = '{}' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000){} LIMIT 1",
+            queue.state(),
+            self.is_free()
+        );
+        let found: Option<(i64,)> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(to_micros(now))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the queue of filings"))?;
+        Ok(found.is_some())
     }
 
     /// Filings first seen before `before`, still unread, whose items name a listing notice and whose subscribers
@@ -641,43 +711,7 @@ impl Store {
             .fetch_all(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "read the queue of filings"))?;
-        let mut queue: Vec<QueuedFiling> = Vec::new();
-        for row in rows {
-            let (
-                accession,
-                form,
-                filing_date,
-                accepted_at,
-                seen_at,
-                items,
-                attempts,
-                refused,
-                known,
-                feed_at,
-                cik,
-                name,
-            ) = row;
-            let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
-            let filer = cik.and_then(Cik::from_i64).map(|cik| Filer { cik, name: name.unwrap_or_default() });
-            if let Some(last) = queue.last_mut().filter(|last| last.accession == accession) {
-                last.filers.extend(filer);
-                continue;
-            }
-            queue.push(QueuedFiling {
-                accession,
-                form: FormType::new(&form),
-                filers: filer.into_iter().collect(),
-                filing_date: filing_date.parse().unwrap_or_default(),
-                accepted_at: from_micros(accepted_at),
-                seen_at: from_micros(seen_at),
-                items: items.split(',').filter_map(ItemNumber::new).collect(),
-                attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-                refused_since: refused.map(from_micros),
-                accepted_known: known != 0,
-                in_feed: feed_at.is_some(),
-            });
-        }
-        Ok(queue)
+        Ok(queued_filings(rows))
     }
 
     /// Queued filings of which only the day is known, due by now.
@@ -703,11 +737,8 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn n_queued(&self, queue: Queue) -> anyhow::Result<u64> {
-        let statement = match queue {
-            Queue::Live => "SELECT COUNT(*) FROM filings WHERE state = 'found'",
-            Queue::Past => "SELECT COUNT(*) FROM filings WHERE state = 'backfill'",
-        };
-        let (n,): (i64,) = sqlx::query_as(statement)
+        let statement = format!("SELECT COUNT(*) FROM filings WHERE state = '{}'", queue.state());
+        let (n,): (i64,) = sqlx::query_as(AssertSqlSafe(statement))
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "count the queue of filings"))?;
@@ -719,42 +750,33 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn next_filing_due(&self, queue: Queue) -> anyhow::Result<Option<DateTime<Utc>>> {
-        let statement = match queue {
-            Queue::Live => "SELECT MIN(next_try_at) FROM filings WHERE state = 'found'",
-            Queue::Past => "SELECT MIN(next_try_at) FROM filings WHERE state = 'backfill'",
-        };
-        let (next,): (Option<i64>,) = sqlx::query_as(statement)
+        let statement = format!("SELECT MIN(next_try_at) FROM filings WHERE state = '{}'", queue.state());
+        let (next,): (Option<i64>,) = sqlx::query_as(AssertSqlSafe(statement))
             .fetch_one(&self.pool)
             .await
             .map_err(|error| self.failed(&error, "read the queue of filings"))?;
         Ok(next.map(from_micros))
     }
 
-    /// Counts a try before it is made, so that a filing which kills the process is not the first one tried again.
-    ///
-    /// # Errors
-    /// When the store cannot be written: then nothing is to be tried.
-    pub async fn begin_try(&self, accession: AccessionNumber, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
-        let statement = sqlx::query(
-            "UPDATE filings SET attempts = attempts + 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
-        )
-        .bind(accession.as_i64())
-        .bind(to_micros(next_try_at));
-        self.write(statement, "begin to read a filing").await?;
-        Ok(())
-    }
-
-    /// Takes back a try that was not made, since all asking has stopped.
+    /// Takes back tries that were not made, since all asking has stopped: the filings are due, and free for all.
     ///
     /// # Errors
     /// When the store cannot be written.
-    pub async fn take_back_try(&self, accession: AccessionNumber, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let statement = sqlx::query(
-            "UPDATE filings SET attempts = attempts - 1, next_try_at = $2 WHERE accession = $1 AND state IN ('found', 'backfill')",
-        )
-        .bind(accession.as_i64())
-        .bind(to_micros(now));
-        self.write(statement, "put a filing back").await?;
+    pub async fn take_back_tries(&self, accessions: &[AccessionNumber], now: DateTime<Utc>) -> anyhow::Result<()> {
+        if accessions.is_empty() {
+            return Ok(());
+        }
+        let statement = format!(
+            "UPDATE filings SET attempts = attempts - 1, next_try_at = ${}, claimed_by = NULL
+             WHERE accession IN ({}) AND state IN ('found', 'backfill')",
+            accessions.len() + 1,
+            placeholders(accessions.len())
+        );
+        let statement = accessions
+            .iter()
+            .fold(sqlx::query(AssertSqlSafe(statement)), |query, accession| query.bind(accession.as_i64()))
+            .bind(to_micros(now));
+        self.write(statement, "put filings back").await?;
         Ok(())
     }
 
@@ -771,7 +793,7 @@ impl Store {
         refused_since: Option<DateTime<Utc>>,
     ) -> anyhow::Result<()> {
         let statement = sqlx::query(
-            "UPDATE filings SET last_error = $2, next_try_at = $3, refused_since = $4
+            "UPDATE filings SET last_error = $2, next_try_at = $3, refused_since = $4, claimed_by = NULL
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
@@ -793,9 +815,9 @@ impl Store {
         tell: Option<&OnceMail>,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_beside().await?;
         sqlx::query(
-            "UPDATE filings SET state = 'parked', last_error = $2, next_try_at = NULL
+            "UPDATE filings SET state = 'parked', last_error = $2, next_try_at = NULL, claimed_by = NULL
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
@@ -820,9 +842,12 @@ impl Store {
         reading: &ReadFiling,
         decide: impl FnOnce(&Linked) -> anyhow::Result<Consequences> + Send,
     ) -> anyhow::Result<Option<Consequences>> {
-        let mut transaction = self.begin_write().await?;
+        // Most filings report nothing new, and what they retell is linked to nothing and told to nobody.
+        let has_news = reading.events.iter().any(|event| event.status == EventStatus::New);
+        let is_alone = has_news || reading.is_awaited;
+        let mut transaction = if is_alone { self.begin_write().await? } else { self.begin_beside().await? };
         let done = sqlx::query(
-            "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL,
+            "UPDATE filings SET state = 'read', next_try_at = NULL, last_error = NULL, claimed_by = NULL,
                     read_at = $2, classifier_version = $3
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
@@ -853,12 +878,8 @@ impl Store {
         for (ordinal, event) in reading.events.iter().enumerate() {
             self.insert_event(&mut transaction, reading.accession, ordinal, event).await?;
         }
-        // Most filings report nothing new, and what they retell is linked to nothing.
-        let linked = if reading.events.iter().any(|event| event.status == EventStatus::New) {
-            self.link_events(&mut transaction, reading.accession).await?
-        } else {
-            Linked::default()
-        };
+        let linked =
+            if has_news { self.link_events(&mut transaction, reading.accession).await? } else { Linked::default() };
         let follows = decide(&linked)?;
         if let Some(alert) = &follows.alert {
             self.insert_alert(&mut transaction, alert, &follows.notices).await?;
@@ -892,7 +913,7 @@ impl Store {
 
     async fn insert_document(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
         document: &StoredDocument,
     ) -> anyhow::Result<()> {
@@ -917,7 +938,7 @@ impl Store {
 
     async fn insert_event(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
         ordinal: usize,
         event: &ListingEvent,
@@ -1049,6 +1070,35 @@ impl Store {
             .filter_map(|(accession, _)| AccessionNumber::from_i64(accession))
             .collect())
     }
+}
+
+/// Filings as the queue is read: a row for each of a filing's filers, side by side.
+fn queued_filings(rows: Vec<QueueRow>) -> Vec<QueuedFiling> {
+    let mut queue: Vec<QueuedFiling> = Vec::new();
+    for row in rows {
+        let (accession, form, filing_date, accepted_at, seen_at, items, attempts, refused, known, feed_at, cik, name) =
+            row;
+        let Some(accession) = AccessionNumber::from_i64(accession) else { continue };
+        let filer = cik.and_then(Cik::from_i64).map(|cik| Filer { cik, name: name.unwrap_or_default() });
+        if let Some(last) = queue.last_mut().filter(|last| last.accession == accession) {
+            last.filers.extend(filer);
+            continue;
+        }
+        queue.push(QueuedFiling {
+            accession,
+            form: FormType::new(&form),
+            filers: filer.into_iter().collect(),
+            filing_date: filing_date.parse().unwrap_or_default(),
+            accepted_at: from_micros(accepted_at),
+            seen_at: from_micros(seen_at),
+            items: items.split(',').filter_map(ItemNumber::new).collect(),
+            attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+            refused_since: refused.map(from_micros),
+            accepted_known: known != 0,
+            in_feed: feed_at.is_some(),
+        });
+    }
+    queue
 }
 
 /// Each filer beside the filing.

@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use data_encoding::HEXLOWER;
 
-use super::{KEYS, Store, beside, prepare_folder};
+use super::Store;
+use super::sqlite::prepare_folder;
 use crate::fail_points::{self, Moment};
 use crate::tokens::Keys;
 
@@ -28,7 +29,7 @@ impl Store {
         let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(CREDENTIAL));
         match credential.filter(|file| file.is_file()) {
             Some(credential) => read(&credential),
-            None => read_or_make(&beside(&self.path, KEYS)),
+            None => read_or_make(self.place.keys_file()),
         }
     }
 
@@ -39,11 +40,11 @@ impl Store {
     /// When they cannot be read, or are others.
     pub async fn known_token_keys(&self, now: DateTime<Utc>) -> anyhow::Result<Keys> {
         let known = self.fact(KNOWN_KEYS).await?.map(|(known, _)| known);
-        let is_here = std::env::var_os("CREDENTIALS_DIRECTORY").is_some() || beside(&self.path, KEYS).exists();
+        let is_here = std::env::var_os("CREDENTIALS_DIRECTORY").is_some() || self.place.keys_file().exists();
         if known.is_some() && !is_here {
             bail!(
                 "{} is not there, and the service has other keys: give this command the same (docs/SUBSCRIPTIONS.md, Keys)",
-                beside(&self.path, KEYS).display()
+                self.place.keys_file().display()
             );
         }
         let keys = self.token_keys()?;
@@ -72,7 +73,7 @@ impl Store {
             bail!(
                 "the token keys are none of those that links in mails were signed with so far: \
                  bring {} back, or the credential {CREDENTIAL}",
-                beside(&self.path, KEYS).display()
+                self.place.keys_file().display()
             );
         }
         let own = own.join(" ");

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::connection::StoreConnection;
 use super::filings::NewFiling;
-use super::{MOST_ROWS, Store, from_micros, placeholders, to_micros};
+use super::{MOST_ROWS, News, Store, from_micros, placeholders, to_micros};
 use crate::edgar::ids::AccessionNumber;
 
 /// Where a day stands.
@@ -129,7 +130,7 @@ impl Store {
         if days.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_leading().await?;
         for (day, check_at) in days {
             sqlx::query(
                 "INSERT INTO days (day, state, next_check_at, expected_at) VALUES ($1, 'open', $2, $2)
@@ -147,7 +148,7 @@ impl Store {
     /// Opens days again from a date on: more is watched now than when they were reconciled.
     pub(super) async fn reopen_days(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         from: NaiveDate,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
@@ -242,7 +243,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be written; nothing is written then.
     pub async fn reconcile_day(&self, index: &DayIndex<'_>) -> anyhow::Result<DayCounts> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_leading().await?;
         let counts = self.take_index(&mut transaction, index).await?;
         sqlx::query(
             "UPDATE days SET state = 'closed', next_check_at = $2, n_checks = n_checks + 1, index_size = $3,
@@ -261,6 +262,9 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "close a day"))?;
+        if counts.n_found > 0 {
+            self.tell(&mut transaction, News::Filings).await?;
+        }
         self.commit(transaction, "reconcile a day").await?;
         Ok(counts)
     }
@@ -269,7 +273,7 @@ impl Store {
     /// where an index had shown it before.
     pub(super) async fn take_index(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         index: &DayIndex<'_>,
     ) -> anyhow::Result<DayCounts> {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -316,7 +320,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub async fn backfilled_days(&self, watched: &str) -> anyhow::Result<BTreeSet<NaiveDate>> {
-        let rows: Vec<(String,)> = sqlx::query_as("SELECT day FROM backfilled WHERE watched = $1")
+        let rows: Vec<(String,)> = sqlx::query_as("SELECT day FROM backfilled WHERE watched = $1 AND at IS NOT NULL")
             .bind(watched.to_owned())
             .fetch_all(&self.pool)
             .await
@@ -336,7 +340,7 @@ impl Store {
         filings: &[NewFiling],
         now: DateTime<Utc>,
     ) -> anyhow::Result<usize> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_beside().await?;
         let mut n_queued = 0;
         self.insert_filings(&mut transaction, filings).await?;
         for filing in filings {
@@ -373,8 +377,7 @@ impl Store {
         let statement = sqlx::query("UPDATE days SET next_check_at = $2 WHERE day = $1")
             .bind(day.to_string())
             .bind(to_micros(next_check_at));
-        self.write(statement, "delay a day").await?;
-        Ok(())
+        self.write_leading(statement, "delay a day").await
     }
 
     /// Leaves a day as it stands, to be looked at again at `next_check_at`.
@@ -395,8 +398,7 @@ impl Store {
         .bind(day.to_string())
         .bind(state.as_str().to_owned())
         .bind(next_check_at.map(to_micros));
-        self.write(statement, "put off a day").await?;
-        Ok(())
+        self.write_leading(statement, "put off a day").await
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::AnyConnection;
 
+use super::connection::StoreConnection;
 use super::outbox::{AlertRow, MessageState, Withheld};
 use super::{Store, from_micros, to_micros};
 use crate::agenda::News;
@@ -29,7 +29,7 @@ impl Store {
     /// links of all of them anew. The result depends on what is stored, not on the filing that was written last.
     pub(super) async fn link_events(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
     ) -> anyhow::Result<Linked> {
         let tellings = self.related_tellings(connection, accession).await?;
@@ -57,7 +57,7 @@ impl Store {
     /// and those that share one with these. All of them, however old: a part would be linked otherwise than the whole.
     async fn related_tellings(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
     ) -> anyhow::Result<Vec<Telling>> {
         type Row = (i64, i64, String, i64, String);
@@ -119,7 +119,7 @@ impl Store {
         Ok(tellings.into_values().collect())
     }
 
-    async fn write_link(&self, connection: &mut AnyConnection, link: &Link) -> anyhow::Result<()> {
+    async fn write_link(&self, connection: &mut StoreConnection, link: &Link) -> anyhow::Result<()> {
         sqlx::query(
             "INSERT INTO letters (accession, ordinal, letter_accession, letter_ordinal, relation, details)
              VALUES ($1, $2, $3, $4, $5, $6)
@@ -142,7 +142,7 @@ impl Store {
     /// Who was told of a filing that was read.
     async fn told_by(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         accession: AccessionNumber,
         alert: &str,
     ) -> anyhow::Result<Vec<Told>> {

@@ -1,10 +1,12 @@
 //! The store: the only SQL in the program.
 //!
-//! One set of statements serves SQLite now and PostgreSQL later: `$n` placeholders, only 64-bit integers, text and
-//! bytes, `ON CONFLICT` and `RETURNING`. What differs between the two is in this file.
+//! One set of statements serves SQLite and PostgreSQL: `$n` placeholders, only 64-bit integers, text and bytes, `ON CONFLICT`
+//! and `RETURNING`. What differs between the two is in `sqlite.rs` and `postgres.rs`; what several processes on one store need
+//! is in `members.rs`.
 
 mod backup;
 mod budget;
+mod connection;
 mod counters;
 mod facts;
 mod feed_queries;
@@ -12,25 +14,30 @@ mod filings;
 mod keys;
 mod ledger;
 mod letters;
+mod members;
 mod outbox;
+mod place;
+mod postgres;
 mod prune;
 mod sent;
+mod sqlite;
 mod subscriptions;
+mod transfer;
 mod watched;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::{DateTime, Utc};
-use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::Migrator;
+use sqlx::any::AnyArguments;
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, Connection, Transaction};
-use url::Url;
+use sqlx::{Any, AnyConnection};
 
 use crate::fail_points::{self, Moment};
+use connection::{Pool, StoreConnection, Work};
+use members::OwnMember;
+use sent::SentMail;
 
 pub use backup::{Backup, restore};
 pub use budget::BudgetState;
@@ -41,27 +48,19 @@ pub use filings::{
 };
 pub use ledger::{DayCounts, DayIndex, DayState, LedgerDay, LedgerSpan};
 pub use letters::Linked;
+pub use members::{MemberRow, NewMember, Superseded};
 pub use outbox::{
     AlertRow, Attempt, CarriedNotice, Consequences, DigestMail, DueMessage, MessageRow, MessageState, MessageTotals,
     NewNotice, NoticeRow, OnceMail, Released, Withheld, Written,
 };
-use sent::SentMail;
+pub use place::{MOST_CONNECTIONS, StorePlace};
+pub use postgres::{Listener, News};
+pub use sqlite::{StoreLock, foreign_owner, is_locked, try_lock};
 pub use subscriptions::{
     NewSubscription, Silence, SilencedAddress, SubscriptionRow, SubscriptionState, Which, new_subscription_id,
 };
+pub use transfer::{Transferred, transfer};
 pub use watched::{PinnedTicker, Watched, WatchedIssuers};
-
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
-
-/// Statement that opens a write transaction on SQLite: it takes the write lock at once, so that a transaction
-/// which has read can never fail later for want of it.
-const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
-
-/// Connections that read.
-const READERS: u32 = 3;
-
-/// What is added to the store's name for the file with the keys.
-const KEYS: &str = ".keys";
 
 /// The fail-point of bringing the schema up to date.
 const MIGRATE: &str = "bring the schema up to date";
@@ -69,55 +68,64 @@ const MIGRATE: &str = "bring the schema up to date";
 /// A handle on the store; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
+    place: StorePlace,
     /// For reading.
-    pool: AnyPool,
+    pool: Pool,
     /// For writing. SQLite has one writer at a time and lets those that wait for another connection's sleep for milliseconds;
     /// and what one connection writes, all others read from the disk again.
-    writer: AnyPool,
-    path: PathBuf,
+    writer: Pool,
+    /// For the word that this process lives, which waits for nobody's work.
+    life: Pool,
     /// Mails that were taken, until the next commit.
     sent: Arc<Mutex<Vec<SentMail>>>,
+    /// This process among those that share the store.
+    member: Arc<OnceLock<OwnMember>>,
 }
 
 /// The store cannot be used, for a reason that a caller tells apart.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A newer program wrote it.
-    #[error("{} has schema {found}, this program knows up to {known}: not opened", path.display())]
+    #[error("{place} has schema {found}, this program knows up to {known}: not opened")]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        place: StorePlace,
         /// Its schema.
         found: i64,
         /// The newest schema known here.
         known: i64,
     },
-    /// It is damaged, or no database.
-    #[error("store {}: {reason}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
+    /// It is damaged, no database, or not open to us: no restart mends that.
+    #[error("store {place}: {reason}")]
+    Broken {
+        /// Where it is.
+        place: StorePlace,
         /// How, and what to do.
         reason: String,
     },
-    /// Anything else: missing rights, a full disk.
-    #[error("store {}: {reason}", path.display())]
+    /// Nobody has made one.
+    #[error("store {place}: there is none yet: `edgar-watch run` or `once` creates it")]
+    Absent {
+        /// Where it would be.
+        place: StorePlace,
+    },
+    /// Anything else: missing rights, a full disk, a server that is down.
+    #[error("store {place}: {reason}")]
     Unusable {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        place: StorePlace,
         /// Why, and what to do where that is known.
         reason: String,
     },
 }
 
-/// What is said of a file that no other try will open.
-const DAMAGED: &str = ": the file is damaged, restore it from a backup";
-
-impl OpenError {
-    fn of(path: &Path, reason: String) -> Self {
-        let path = path.to_owned();
-        if reason.ends_with(DAMAGED) { Self::Damaged { path, reason } } else { Self::Unusable { path, reason } }
-    }
+/// Whether a store that is not there is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// And one of an older schema brought up to date.
+    Make,
+    /// Nothing is changed.
+    Existing,
 }
 
 impl Store {
@@ -125,132 +133,105 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn open(url: &Url) -> Result<Self, OpenError> {
-        Self::open_with(url, true).await
+    pub async fn open(place: &StorePlace) -> Result<Self, OpenError> {
+        Self::open_with(place, Opening::Make).await
     }
 
     /// Opens an existing store without changing it.
     ///
     /// # Errors
     /// [`OpenError`], also when there is none.
-    pub async fn open_existing(url: &Url) -> Result<Self, OpenError> {
-        Self::open_with(url, false).await
+    pub async fn open_existing(place: &StorePlace) -> Result<Self, OpenError> {
+        Self::open_with(place, Opening::Existing).await
     }
 
-    async fn open_with(url: &Url, create: bool) -> Result<Self, OpenError> {
-        let path = store_path(url);
-        let unusable = |reason: String| OpenError::of(&path, reason);
-        if create {
-            prepare_folder(&path).map_err(|error| unusable(format!("{error:#}")))?;
-        } else if !path.exists() {
-            return Err(unusable("there is none yet: `edgar-watch run` or `once` creates it".to_owned()));
-        }
-        sqlx::any::install_default_drivers();
-        let mut connect = url.clone();
-        connect.set_query(Some(if create { "mode=rwc" } else { "mode=rw" }));
-        let options: AnyConnectOptions =
-            connect.as_str().parse().map_err(|error: sqlx::Error| unusable(error.to_string()))?;
-        // The first connection is made by hand: the pool would try again until its time is up and hide the reason.
-        let mut first = AnyConnection::connect_with(&options).await.map_err(|error| unusable(explain(&error)))?;
-        prepare_connection(&mut first).await.map_err(|error| unusable(explain(&error)))?;
-        first.close().await.map_err(|error| unusable(explain(&error)))?;
-        let pool_of = async |n_connections| {
-            let pool = AnyPoolOptions::new()
-                .max_connections(n_connections)
-                .acquire_timeout(Duration::from_secs(30))
-                // A connection that works is kept: on a full disk a new one could not be prepared.
-                .idle_timeout(None)
-                .max_lifetime(None)
-                .after_connect(|connection, _| Box::pin(prepare_connection(connection)))
-                .connect_with(options.clone());
-            pool.await.map_err(|error| unusable(explain(&error)))
-        };
-        let (pool, writer) = (pool_of(READERS).await?, pool_of(1).await?);
-        let store = Self { pool, writer, path: path.clone(), sent: Arc::default() };
-        let found = store.refuse_newer().await?;
-        if create {
-            if let Some(found) = found.filter(|found| *found < newest_schema()) {
-                store.keep_before_upgrade(found).await.map_err(|error| unusable(format!("{error:#}")))?;
-            }
-            fail_points::pass(Moment::Before, MIGRATE);
-            SQLITE_MIGRATIONS.run(&store.writer).await.map_err(|error| unusable(explain_migration(&error)))?;
-            fail_points::pass(Moment::After, MIGRATE);
-            store.settle_upgrade().map_err(|error| unusable(error.to_string()))?;
+    /// Opens a store to copy rows into.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open_target(place: &StorePlace) -> Result<Self, OpenError> {
+        Self::open_as_it_is(place, Opening::Make).await
+    }
+
+    async fn open_with(place: &StorePlace, opening: Opening) -> Result<Self, OpenError> {
+        let store = Self::open_as_it_is(place, opening).await?;
+        // One that cannot tell says so to whoever uses it.
+        if let Ok(Some(from)) = store.unfinished().await {
+            store.close().await;
+            let reason = format!("it holds a part of {from} only: run `edgar-watch migrate-store` again");
+            return Err(OpenError::Broken { place: place.clone(), reason });
         }
         Ok(store)
     }
 
-    /// The database file.
-    pub fn path(&self) -> &Path {
-        &self.path
+    async fn open_as_it_is(place: &StorePlace, opening: Opening) -> Result<Self, OpenError> {
+        sqlx::any::install_default_drivers();
+        if place.is_server() { postgres::open(place, opening).await } else { sqlite::open(place, opening).await }
     }
 
-    /// Closes every connection; the write-ahead log is folded in.
+    fn of(place: &StorePlace, pool: Pool, writer: Pool, life: Pool) -> Self {
+        Self { place: place.clone(), pool, writer, life, sent: Arc::default(), member: Arc::default() }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &StorePlace {
+        &self.place
+    }
+
+    /// Closes every connection; SQLite's write-ahead log is folded in.
     pub async fn close(&self) {
         self.pool.close().await;
         self.writer.close().await;
+        self.life.close().await;
     }
 
-    /// The size of the store on disk, the write-ahead log included.
-    pub fn size_bytes(&self) -> u64 {
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        size(&self.path) + size(&beside(&self.path, "-wal"))
+    /// The size of the store on disk, a write-ahead log of SQLite's included.
+    ///
+    /// # Errors
+    /// When a server does not tell.
+    pub async fn size_bytes(&self) -> anyhow::Result<u64> {
+        match self.place.path() {
+            Some(path) => Ok(sqlite::size_bytes(&path)),
+            None => self.database_bytes().await,
+        }
     }
 
-    /// Writes a copy of the whole store to a file that does not exist yet.
+    /// Writes a copy of the whole store to a file of SQLite's that does not exist yet.
     ///
     /// # Errors
     /// When the file exists or cannot be written.
     pub async fn copy_to(&self, path: &Path) -> anyhow::Result<()> {
-        let statement = sqlx::query("VACUUM INTO $1").bind(path.to_string_lossy().into_owned());
-        self.write(statement, "copy").await?;
-        Ok(())
+        if !self.place.is_server() {
+            return self.copy_file(path).await;
+        }
+        let place = StorePlace::file(&std::path::absolute(path)?);
+        let place = place.with_context(|| format!("{} is no usable path", path.display()))?;
+        // Boxed: opening a file may make a copy first.
+        let copy = Box::pin(Self::open_target(&place)).await?;
+        let copied = transfer(self, &copy, |_, _| {}).await;
+        copy.close().await;
+        copied.map(drop)
     }
 
-    /// Writes the whole store anew: SQLite leaves old bytes in the pages it lets go of, and in its log.
+    /// Lets go of what was overwritten: both databases leave old bytes where they were for a while.
     async fn forget_old_bytes(&self) -> anyhow::Result<()> {
-        self.write(sqlx::query("VACUUM"), "write the store anew").await?;
-        self.write(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)"), "fold the log in").await?;
-        Ok(())
+        if self.place.is_server() { self.vacuum().await } else { self.write_anew().await }
     }
 
-    /// The schema found; `None` in a new store.
-    async fn refuse_newer(&self) -> Result<Option<i64>, OpenError> {
-        let unusable = |reason: String| OpenError::of(&self.path, reason);
-        let mut connection = self.pool.acquire().await.map_err(|error| unusable(explain(&error)))?;
-        let found = schema_of(&mut connection).await.map_err(|error| unusable(error.to_string()))?;
-        let known = newest_schema();
-        match found {
-            Some(found) if found > known => Err(OpenError::Newer { path: self.path.clone(), found, known }),
-            found => Ok(found),
-        }
+    /// A transaction beside which no other of its kind runs, in whatever process: what it reads stays so until it is over.
+    async fn begin_write(&self) -> anyhow::Result<Work> {
+        let statement = if self.place.is_server() { postgres::BEGIN_ALONE } else { sqlite::BEGIN };
+        self.writer.begin(statement).await.map_err(|error| self.failed(&error, "begin"))
     }
 
-    /// Keeps the one copy of the store as the version before left it, so that there is a way back.
-    async fn keep_before_upgrade(&self, schema: i64) -> anyhow::Result<()> {
-        let (copy, kept) = (beside(&self.path, ".upgrading"), beside(&self.path, ".before-upgrade"));
-        // One that is there already is of an upgrade that broke off: it shows the store as it was before.
-        if !copy.exists() {
-            let made = self.copy_whole(&copy).await;
-            made.context("no copy of the store could be made, which an upgrade begins with")?;
-        }
-        tracing::info!("the store has schema {schema} and is brought up to date; a copy is kept as {}", kept.display());
-        Ok(())
+    /// A transaction for statements that stay right whatever runs beside them: each row that they change says itself whether
+    /// it still may be changed.
+    async fn begin_beside(&self) -> anyhow::Result<Work> {
+        let statement = if self.place.is_server() { postgres::BEGIN } else { sqlite::BEGIN };
+        self.writer.begin(statement).await.map_err(|error| self.failed(&error, "begin"))
     }
 
-    /// The copy gets its lasting name once the upgrade is through.
-    fn settle_upgrade(&self) -> std::io::Result<()> {
-        match std::fs::rename(beside(&self.path, ".upgrading"), beside(&self.path, ".before-upgrade")) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    async fn begin_write(&self) -> anyhow::Result<Transaction<'static, Any>> {
-        self.writer.begin_with(BEGIN_WRITE).await.map_err(|error| self.failed(&error, "begin"))
-    }
-
-    async fn commit(&self, transaction: Transaction<'static, Any>, what: &'static str) -> anyhow::Result<()> {
+    async fn commit(&self, transaction: Work, what: &'static str) -> anyhow::Result<()> {
         fail_points::pass(Moment::Before, what);
         transaction.commit().await.map_err(|error| self.failed(&error, what))?;
         fail_points::pass(Moment::After, what);
@@ -266,7 +247,7 @@ impl Store {
     /// The same on the connection for writing, where that is held already.
     async fn write_on(
         &self,
-        writer: &mut AnyConnection,
+        writer: &mut StoreConnection,
         statement: Query<'_, Any, AnyArguments>,
         what: &'static str,
     ) -> anyhow::Result<u64> {
@@ -277,147 +258,52 @@ impl Store {
     }
 
     fn failed(&self, error: &sqlx::Error, what: &str) -> anyhow::Error {
-        anyhow::Error::new(StoreError { path: self.path.clone(), what: what.to_owned(), reason: explain(error) })
+        anyhow::Error::new(StoreError { place: self.place.clone(), what: what.to_owned(), reason: explain(error) })
     }
 }
 
 /// A statement that failed on an open store.
 #[derive(Debug, thiserror::Error)]
-#[error("store {}: {what}: {reason}", path.display())]
+#[error("store {place}: {what}: {reason}")]
 pub struct StoreError {
-    path: PathBuf,
+    place: StorePlace,
     what: String,
     reason: String,
 }
 
-/// A lock that says "one process polls and delivers on this store". It goes with the process, however that ends.
-#[derive(Debug)]
-pub struct StoreLock {
-    _file: std::fs::File,
-}
-
-/// Takes the lock; `None` when another process holds it.
-///
-/// # Errors
-/// When the lock file cannot be made.
-pub fn try_lock(store_url: &Url) -> anyhow::Result<Option<StoreLock>> {
-    let path = beside(&store_path(store_url), ".lock");
-    prepare_folder(&path)?;
-    let file = std::fs::OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .with_context(|| format!("lock file {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(StoreLock { _file: file })),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) => bail!("lock file {}: {error}", path.display()),
-    }
-}
-
-fn newest_schema() -> i64 {
-    SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
-}
-
 /// The schema of a store; `None` where there is no table of migrations, as in a new one.
-async fn schema_of(connection: &mut AnyConnection) -> anyhow::Result<Option<i64>> {
+async fn schema_of(connection: &mut AnyConnection) -> Result<Option<i64>, sqlx::Error> {
     let found: Result<(Option<i64>,), _> =
         sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(connection).await;
     match found {
         Ok((found,)) => Ok(found),
-        Err(error) if error.to_string().contains("no such table") => Ok(None),
-        Err(error) => bail!("{}", explain(&error)),
+        Err(sqlx::Error::Database(error)) if is_missing_table(error.as_ref()) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-/// Whether a process holds the lock, as the kernel lists it (proc_locks(5)): nobody is kept from taking it meanwhile. `None`
-/// where that cannot be seen.
-pub fn is_locked(store_url: &Url) -> Option<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    let Ok(file) = std::fs::metadata(beside(&store_path(store_url), ".lock")) else { return Some(false) };
-    // Some file systems tell the kernel another device than they tell us: the file's number has to do.
-    let number = format!(":{}", file.ino());
-    let is_ours = |line: &str| line.contains("FLOCK") && line.split_whitespace().any(|word| word.ends_with(&number));
-    Some(locks.lines().any(is_ours))
+fn is_missing_table(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error.message().contains("no such table") || error.code().as_deref() == Some(postgres::UNDEFINED_TABLE)
 }
 
-/// What every SQLite connection needs: waiting for locks, a write-ahead log, and every commit on the disk.
-async fn prepare_connection(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    for pragma in [
-        "PRAGMA busy_timeout = 10000",
-        "PRAGMA journal_mode = WAL",
-        "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = ON",
-    ] {
-        sqlx::raw_sql(pragma).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// The file's name with something added.
-fn beside(path: &Path, added: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(added);
-    PathBuf::from(name)
-}
-
-fn store_path(url: &Url) -> PathBuf {
-    // The path was made from a file path, so it converts back.
-    Url::parse(&format!("file://{}", url.path()))
-        .ok()
-        .and_then(|url| url.to_file_path().ok())
-        .unwrap_or_else(|| PathBuf::from(url.path()))
-}
-
-/// The name of the user whom the store belongs to, where that is another than this process's. A store that is yet to be made
-/// belongs to whom its folder does, if root would make it: others may share a folder.
-pub fn foreign_owner(url: &Url) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let path = store_path(url);
-    let me = rustix::process::geteuid().as_raw();
-    let owner = match std::fs::metadata(&path) {
-        Ok(file) => file.uid(),
-        Err(_) if me == 0 => std::fs::metadata(path.parent()?).ok()?.uid(),
-        Err(_) => return None,
-    };
-    let name = || uzers::get_user_by_uid(owner).map(|user| user.name().to_string_lossy().into_owned());
-    (owner != me).then(|| name().unwrap_or_else(|| format!("#{owner}")))
-}
-
-fn prepare_folder(file: &Path) -> anyhow::Result<()> {
-    let Some(folder) = file.parent() else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))
-}
-
-/// SQLite's words, with what to do where a person can do something.
+/// The database's words, with what to do where a person can do something.
 fn explain(error: &sqlx::Error) -> String {
     let words = match error {
         sqlx::Error::Database(error) => error.message().to_owned(),
+        sqlx::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     };
-    let advice = if words.contains("readonly") {
-        ": the file or its folder may not be written by this user"
-    } else if words.contains("unable to open database file") {
-        ": its folder is missing or may not be written by this user"
-    } else if words.contains("disk is full") || words.contains("disk I/O") {
-        ": make room on its disk"
-    } else if words.contains("is locked") {
-        ": another program holds it"
-    } else if words.contains("malformed") || words.contains("not a database") {
-        DAMAGED
-    } else if words.contains("no such table") || words.contains("no such column") {
-        ": an earlier version wrote it, `edgar-watch run` or `once` brings it up to date"
-    } else {
-        ""
-    };
+    let advice = postgres::advice(error).or_else(|| sqlite::advice(&words)).unwrap_or_default();
     format!("{words}{advice}")
 }
 
+const EARLIER_VERSION: &str = ": an earlier version wrote it, `edgar-watch run` or `once` brings it up to date";
+
 fn explain_migration(error: &sqlx::migrate::MigrateError) -> String {
     match error {
-        sqlx::migrate::MigrateError::Execute(error) => explain(error),
+        sqlx::migrate::MigrateError::Execute(error) | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+            explain(error)
+        }
         other => other.to_string(),
     }
 }

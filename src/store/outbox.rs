@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 
+use super::connection::StoreConnection;
 use super::{
-    MOST_ROWS, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders, rows_of_placeholders,
+    MOST_ROWS, News, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders, rows_of_placeholders,
     to_micros,
 };
 use crate::edgar::ids::AccessionNumber;
@@ -284,11 +285,16 @@ fn message_row(columns: MessageColumns) -> MessageRow {
     }
 }
 
+/// A message whose time has come. A next try hours ahead was written under a clock that ran ahead: no delay is that long, unless
+/// the recipient wants it held back.
+const DUE: &str = "state = 'waiting'
+    AND (next_try_at <= $1 OR (next_try_at > $1 + 7200000000 AND COALESCE(held_until, $1) <= $1))";
+
 impl Store {
     /// Writes an alert, its notices and one message for each. What is there already stays as it is.
     pub(super) async fn insert_alert(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         alert: &AlertRow,
         notices: &[NewNotice],
     ) -> anyhow::Result<()> {
@@ -310,7 +316,7 @@ impl Store {
     /// no other, nor who unsubscribed, bounced or was erased since the subscriptions were read.
     async fn insert_notices(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         alert: &str,
         notices: &[NewNotice],
         now: DateTime<Utc>,
@@ -356,7 +362,7 @@ impl Store {
     /// The recipients of notices whose addresses may be written to.
     async fn reachable(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         notices: &[NewNotice],
     ) -> anyhow::Result<HashSet<String>> {
         let statement = format!(
@@ -376,7 +382,7 @@ impl Store {
     /// Writes notices that messages carry, by the messages' numbers.
     async fn link_notices(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         alert: &str,
         carried: &[(&NewNotice, i64)],
     ) -> anyhow::Result<()> {
@@ -404,7 +410,7 @@ impl Store {
 
     pub(super) async fn insert_withheld(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         alert: &str,
         withheld: &[Withheld],
     ) -> anyhow::Result<()> {
@@ -427,7 +433,7 @@ impl Store {
     /// Tells what was withheld. The mail's age counts from now.
     pub(super) async fn release(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         released: &Released,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
@@ -451,7 +457,7 @@ impl Store {
     /// takes no more.
     async fn digest_for(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         notice: &NewNotice,
         digest: &DigestMail,
     ) -> anyhow::Result<i64> {
@@ -498,7 +504,7 @@ impl Store {
     /// it is due.
     async fn insert_messages(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         messages: &[NewMessage<'_>],
         now: DateTime<Utc>,
     ) -> anyhow::Result<Vec<i64>> {
@@ -525,7 +531,8 @@ impl Store {
                 .bind(MessageState::Waiting.as_str());
         }
         let rows: Vec<(i64, String)> =
-            query.fetch_all(connection).await.map_err(|error| self.failed(&error, "record messages"))?;
+            query.fetch_all(&mut *connection).await.map_err(|error| self.failed(&error, "record messages"))?;
+        self.tell(connection, News::Mail).await?;
         // Nobody promises their order.
         let numbers: HashMap<&str, i64> = rows.iter().map(|(id, message_id)| (message_id.as_str(), *id)).collect();
         Ok(messages.iter().filter_map(|new| numbers.get(new.message_id).copied()).collect())
@@ -534,7 +541,7 @@ impl Store {
     /// Puts one message in the outbox and returns its number.
     async fn insert_message(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         new: NewMessage<'_>,
         now: DateTime<Utc>,
     ) -> anyhow::Result<i64> {
@@ -547,14 +554,14 @@ impl Store {
     /// # Errors
     /// When the store cannot be written; nothing is written then.
     pub async fn enqueue_once(&self, mail: &OnceMail, now: DateTime<Utc>) -> anyhow::Result<()> {
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_beside().await?;
         self.insert_once(&mut transaction, mail, now).await?;
         self.commit(transaction, "enqueue a mail").await
     }
 
     pub(super) async fn insert_once(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         mail: &OnceMail,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
@@ -587,27 +594,26 @@ impl Store {
         Ok(oldest.map(|oldest| (n, from_micros(oldest))))
     }
 
-    /// Messages whose time has come, in the order they were put in. A next try hours ahead was written under a clock
-    /// that ran ahead: no delay is that long, unless the recipient wants it held back.
+    /// Messages whose time has come and that no other process has in hand, in the order they were put in.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn due_messages(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<Vec<DueMessage>> {
         type Row = (i64, String, String, i64, i64, Option<Vec<u8>>, i64, i64);
-        let rows: Vec<Row> = sqlx::query_as(
+        self.claim_messages(now, limit).await?;
+        let statement = format!(
             "SELECT id, message_id, recipient, created_at, attempts, bytes, is_digest,
                     CASE WHEN held_until IS NULL AND EXISTS (SELECT 1 FROM notices WHERE message = messages.id)
                         THEN 1 ELSE 0 END
-             FROM messages
-             WHERE state = 'waiting'
-               AND (next_try_at <= $1 OR (next_try_at > $1 + 7200000000 AND COALESCE(held_until, $1) <= $1))
-             ORDER BY id LIMIT $2",
-        )
-        .bind(to_micros(now))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed(&error, "read the outbox"))?;
+             FROM messages WHERE {DUE}{} ORDER BY id LIMIT $2",
+            self.is_ours()
+        );
+        let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(to_micros(now))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the outbox"))?;
         let due =
             rows.into_iter().map(|(id, message_id, recipient, created_at, attempts, bytes, is_digest, is_prompt)| {
                 DueMessage {
@@ -624,6 +630,55 @@ impl Store {
         Ok(due.collect())
     }
 
+    /// Takes messages that are due into this process's hands, so that no other sends them.
+    async fn claim_messages(&self, now: DateTime<Utc>, limit: usize) -> anyhow::Result<()> {
+        let Some(id) = self.claimant() else { return Ok(()) };
+        let statement = format!(
+            "WITH due AS MATERIALIZED (SELECT id FROM messages WHERE {DUE}{} ORDER BY id LIMIT $2{})
+             UPDATE messages SET claimed_by = {id} FROM due
+             WHERE messages.id = due.id AND messages.claimed_by IS DISTINCT FROM {id}",
+            self.is_free(),
+            self.skip_locked()
+        );
+        let statement = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(now));
+        self.write(statement.bind(i64::try_from(limit).unwrap_or(i64::MAX)), "claim messages").await?;
+        Ok(())
+    }
+
+    /// Whether a message is due that nobody has in hand.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn has_due_message(&self, now: DateTime<Utc>) -> anyhow::Result<bool> {
+        let statement = format!("SELECT id FROM messages WHERE {DUE}{} LIMIT 1", self.is_free());
+        let found: Option<(i64,)> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(to_micros(now))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the outbox"))?;
+        Ok(found.is_some())
+    }
+
+    /// Lets go of messages that were claimed and are not to be sent from here now.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn let_go_of_messages(&self, messages: &[i64]) -> anyhow::Result<()> {
+        if self.claimant().is_none() {
+            return Ok(());
+        }
+        for some in messages.chunks(MOST_ROWS) {
+            let statement = format!(
+                "UPDATE messages SET claimed_by = NULL WHERE id IN ({}){}",
+                placeholders(some.len()),
+                self.is_ours()
+            );
+            let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
+            self.write(some.iter().fold(query, |query, id| query.bind(*id)), "let go of messages").await?;
+        }
+        Ok(())
+    }
+
     /// The notices that messages carry, by message, in the order their alerts were raised. An alert that several of them
     /// tell is the same for all.
     ///
@@ -631,6 +686,9 @@ impl Store {
     /// When the store cannot be read.
     pub async fn notices_in(&self, messages: &[i64]) -> anyhow::Result<HashMap<i64, Vec<CarriedNotice>>> {
         type Row = (i64, String, String, Option<String>);
+        if messages.is_empty() {
+            return Ok(HashMap::new());
+        }
         let statement = format!(
             "SELECT message, alert, subscriptions, events FROM notices WHERE message IN ({})",
             placeholders(messages.len())
@@ -683,7 +741,7 @@ impl Store {
     /// When the store cannot be written: then nothing is to be sent.
     pub async fn begin_attempts(&self, attempts: &[Attempt]) -> anyhow::Result<Vec<bool>> {
         let mut may_leave: HashSet<i64> = HashSet::new();
-        let mut transaction = self.begin_write().await?;
+        let mut transaction = self.begin_beside().await?;
         for some in attempts.chunks(MOST_ROWS) {
             let of_each = |column| cases_of_placeholders(some.len(), 4, column);
             let statement = format!(
@@ -693,7 +751,9 @@ impl Store {
                    AND (bytes IS NULL) = (CASE id{bytes} END IS NOT NULL)
                    AND (bytes IS NOT NULL
                         OR (SELECT COUNT(*) FROM notices WHERE message = messages.id) = CASE id{n_notices} END)
+                   {is_ours}
                  RETURNING id",
+                is_ours = self.is_ours(),
                 next_try_at = of_each(2),
                 bytes = of_each(3),
                 n_notices = of_each(4),
@@ -724,7 +784,7 @@ impl Store {
     pub async fn take_back_attempts(&self, messages: &[i64], now: DateTime<Utc>) -> anyhow::Result<()> {
         for some in messages.chunks(MOST_ROWS) {
             let statement = format!(
-                "UPDATE messages SET attempts = attempts - 1, next_try_at = ${} WHERE state = 'waiting' AND id IN ({})",
+                "UPDATE messages SET attempts = attempts - 1, next_try_at = ${}, claimed_by = NULL WHERE state = 'waiting' AND id IN ({})",
                 some.len() + 1,
                 placeholders(some.len())
             );
@@ -754,7 +814,7 @@ impl Store {
     /// When the store cannot be written.
     pub async fn postpone_message(&self, id: i64, reply: &str, next_try_at: DateTime<Utc>) -> anyhow::Result<()> {
         let statement = sqlx::query(
-            "UPDATE messages SET last_reply = $2, next_try_at = $3
+            "UPDATE messages SET last_reply = $2, next_try_at = $3, claimed_by = NULL
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
@@ -966,7 +1026,7 @@ impl Store {
 
     pub(super) async fn read_withheld(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         alert: &str,
     ) -> anyhow::Result<Vec<Withheld>> {
         let rows: Vec<(String, String, String, String)> = sqlx::query_as(
@@ -990,7 +1050,7 @@ impl Store {
 
     pub(super) async fn read_alert(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         id: &str,
     ) -> anyhow::Result<Option<AlertRow>> {
         let row: Option<(String, i64, i64, String)> =

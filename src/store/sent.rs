@@ -5,9 +5,9 @@ use std::sync::PoisonError;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use sqlx::AnyConnection;
 use tokio::sync::oneshot;
 
+use super::connection::StoreConnection;
 use super::{Store, cases_of_placeholders, first_placeholders, to_micros};
 
 /// A mail that was taken.
@@ -53,7 +53,7 @@ impl Store {
         self.write_sent(&mut writer).await
     }
 
-    async fn write_sent(&self, writer: &mut AnyConnection) -> anyhow::Result<()> {
+    async fn write_sent(&self, writer: &mut StoreConnection) -> anyhow::Result<()> {
         let mut mails = std::mem::take(&mut *self.sent.lock().unwrap_or_else(PoisonError::into_inner));
         if !mails.is_empty() {
             let statement = format!(

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{Any, AnyConnection, Transaction};
 
+use super::connection::{StoreConnection, Work};
 use super::outbox::OnceMail;
 use super::{Store, from_micros, to_micros};
 use crate::subscription::{Origin, WrittenSubscription};
@@ -272,6 +272,7 @@ impl Store {
             return Ok(false);
         }
         let mut transaction = self.begin_write().await?;
+        self.check_term(&mut transaction).await?;
         for new in begun {
             self.insert_subscription(&mut transaction, new, now).await?;
         }
@@ -317,7 +318,7 @@ impl Store {
 
     async fn insert_subscription(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         new: &NewSubscription,
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
@@ -352,7 +353,7 @@ impl Store {
     /// An address as it stands in the store: once erased, by what stands for it.
     async fn stored_address(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         address: &str,
         erased_as: &[String],
     ) -> anyhow::Result<String> {
@@ -372,7 +373,7 @@ impl Store {
     /// Runs a statement on each of some values; its second placeholder is the time. Returns how many rows it changed.
     async fn change(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         statement: &'static str,
         values: &[&str],
         now: DateTime<Utc>,
@@ -385,11 +386,7 @@ impl Store {
         Ok(n_changed)
     }
 
-    pub(super) async fn finish(
-        &self,
-        mut transaction: Transaction<'static, Any>,
-        what: &'static str,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn finish(&self, mut transaction: Work, what: &'static str) -> anyhow::Result<()> {
         sqlx::query("UPDATE subscription_changes SET n = n + 1")
             .execute(&mut *transaction)
             .await
@@ -473,7 +470,7 @@ impl Store {
     }
 
     /// What waits for an address goes with its last subscription.
-    async fn end(&self, connection: &mut AnyConnection, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
+    async fn end(&self, connection: &mut StoreConnection, ids: &[&str], now: DateTime<Utc>) -> anyhow::Result<()> {
         self.change(connection, END, ids, now).await?;
         sqlx::query(DROP_NOTICES_TO_NOBODY)
             .bind(to_micros(now))
@@ -506,7 +503,7 @@ impl Store {
 
     async fn silence(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         address: &str,
         silence: Silence,
         why: &str,
@@ -556,7 +553,7 @@ impl Store {
 
     pub(super) async fn bounce(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut StoreConnection,
         message: i64,
         is_hard: bool,
         words: &str,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::AnyConnection;
 
+use super::connection::StoreConnection;
 use super::{Store, to_micros};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::feed::Filer;
@@ -92,6 +92,7 @@ impl Store {
         }
         let all = keys.iter().any(|key| key == "*");
         let mut transaction = self.begin_write().await?;
+        self.check_term(&mut transaction).await?;
         let rows: Vec<(String,)> = sqlx::query_as("SELECT key FROM watched")
             .fetch_all(&mut *transaction)
             .await
@@ -142,6 +143,7 @@ impl Store {
     /// When the store cannot be written.
     pub async fn watch_since(&self, since: NaiveDate, prefixes: &[String], now: DateTime<Utc>) -> anyhow::Result<()> {
         let mut transaction = self.begin_write().await?;
+        self.check_term(&mut transaction).await?;
         let done = sqlx::query("UPDATE watched SET since_date = $1 WHERE since_date > $1")
             .bind(since.to_string())
             .execute(&mut *transaction)
@@ -158,7 +160,7 @@ impl Store {
     }
 
     /// Marks that a whole walk over a query has recorded what was there.
-    pub(super) async fn mark_baseline(&self, connection: &mut AnyConnection, prefix: &str) -> anyhow::Result<()> {
+    pub(super) async fn mark_baseline(&self, connection: &mut StoreConnection, prefix: &str) -> anyhow::Result<()> {
         let done = sqlx::query(
             "INSERT INTO baselines (key, prefix) SELECT key, $1 FROM watched WHERE true ON CONFLICT DO NOTHING",
         )
@@ -173,7 +175,7 @@ impl Store {
     }
 
     /// Goes with every change to whom is watched since when, and to the tickers.
-    async fn count_watch_change(&self, connection: &mut AnyConnection) -> anyhow::Result<()> {
+    async fn count_watch_change(&self, connection: &mut StoreConnection) -> anyhow::Result<()> {
         sqlx::query("UPDATE watch_changes SET n = n + 1")
             .execute(connection)
             .await

@@ -182,8 +182,7 @@ async fn live_work_goes_before_a_backfill() {
 #[tokio::test]
 async fn the_command_tells_what_it_did_and_what_is_wrong_with_its_range() {
     let desk = Desk::open(past(), NOW).await;
-    std::fs::write(desk.folder.path().join("config.toml"), DeskPlan::default().text(&desk.edgar.url()))
-        .expect("a file");
+    std::fs::write(desk.folder.path().join("config.toml"), desk.text(&DeskPlan::default())).expect("a file");
     let folder = desk.folder.path().to_owned();
     let run = |from: &'static str, to: &'static str| {
         let folder = folder.clone();

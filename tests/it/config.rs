@@ -43,7 +43,7 @@ fn the_example_loads_as_it_is() {
     let settings = parse(EXAMPLE, "config.example.toml", Path::new("/etc/edgar-watch")).expect("the example");
     assert_eq!(settings.watch.issuers, [IssuerKey::All]);
     assert_eq!(settings.pace.per_second(), 5);
-    assert_eq!(settings.store_url.path(), "/var/lib/edgar-watch/state.db");
+    assert_eq!(settings.store.to_string(), "/var/lib/edgar-watch/state.db");
     assert_eq!(settings.subscriptions[0].terms.filter.kinds, KindFilter::Default);
 }
 
@@ -103,11 +103,13 @@ fn the_example_holds_every_key_and_its_defaults_are_the_defaults() {
         })
         .filter(|line| {
             // What has no neutral value, and what means something with a digest alone.
-            const LEFT_OUT: [&str; 19] = [
+            const LEFT_OUT: [&str; 21] = [
                 "heartbeat_url",
                 "ca_file",
                 "username",
                 "password_file",
+                "max_connections",
+                "keys_file",
                 "name",
                 "bases",
                 "exchanges",
@@ -205,7 +207,7 @@ fn each_fault_has_its_message() {
     check_added("[poll]\ninterval = \"0s\"\n", "config.toml: poll.interval: expected at least 100ms, found \"0s\"");
     check_added(
         "[store]\nurl = \"mysql://u:secret@host/db\"\n",
-        "config.toml: store.url: expected sqlite:///path/to/state.db, found \"mysql://***@host/db\"",
+        "config.toml: store.url: expected sqlite:///path/to/state.db or postgres://user@host/database, found \"mysql://***@host/db\"",
     );
     check_added(
         "transport = \"pigeon\"\n",

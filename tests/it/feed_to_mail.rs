@@ -82,7 +82,7 @@ async fn a_newly_watched_issuer_starts_with_its_own_baseline() {
     desk.watcher.cycle(None).await.expect("the baseline");
 
     let widened = DeskPlan { issuers: "[\"9993001\", \"9993002\"]", ..DeskPlan::default() };
-    let settings = edgar_watch::config::parse(&widened.text(&desk.edgar.url()), "test", desk.folder.path());
+    let settings = edgar_watch::config::parse(&desk.text(&widened), "test", desk.folder.path());
     desk.settings = std::sync::Arc::new(settings.expect("a configuration"));
     desk.restart().await;
     desk.watcher.cycle(None).await.expect("the new issuer's baseline");

@@ -18,10 +18,9 @@ const KEYS: &str = "inbound = \"edgar-watch@example.com\"\n";
 
 /// A desk with one letter told to its subscriber over a relay that takes it, its configuration beside its store.
 async fn desk_that_told(relay: &FakeSmtp) -> Desk {
-    let plan = DeskPlan { smtp_port: Some(relay.port()), mail_keys: KEYS, ..DeskPlan::default() };
-    let text = plan.text("http://127.0.0.1:1");
-    let desk = plan.open(Archive::default(), NOON).await;
-    std::fs::write(desk.folder.path().join("desk.toml"), text).expect("a file");
+    let plan = || DeskPlan { smtp_port: Some(relay.port()), mail_keys: KEYS, ..DeskPlan::default() };
+    let desk = plan().open(Archive::default(), NOON).await;
+    std::fs::write(desk.folder.path().join("desk.toml"), desk.text(&plan())).expect("a file");
     desk.watcher.poll(None).await.expect("the baseline");
     tell(&desk, 1, "2026-03-19T16:05:00Z").await;
     desk

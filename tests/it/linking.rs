@@ -88,7 +88,7 @@ async fn links(desk: &Desk, filing: &TestFiling) -> Vec<Link> {
 /// What `alerts` prints.
 async fn alerts(desk: &Desk, args: &[&str]) -> String {
     let subscriptions = DeskPlan { subscriptions: ONE, ..DeskPlan::default() };
-    std::fs::write(desk.folder.path().join("desk.toml"), subscriptions.text(&desk.edgar.url())).expect("a file");
+    std::fs::write(desk.folder.path().join("desk.toml"), desk.text(&subscriptions)).expect("a file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_edgar-watch"));
     command.args(["--config", "desk.toml", "alerts"]).args(args);
     command.current_dir(desk.folder.path()).env_remove("EDGAR_WATCH_CONFIG").env_remove("RUST_LOG");
@@ -127,7 +127,7 @@ async fn who_was_not_told_gets_the_repeat_and_reads_where_it_was_first_told() {
     file(&desk, &wire).await;
     let late = "[[subscription]]\nemail = \"desk@example.com\"\n[[subscription]]\nemail = \"late@example.com\"\n";
     let plan = DeskPlan { subscriptions: late, ..DeskPlan::default() };
-    let settings = config::parse(&plan.text(&desk.edgar.url()), "test", desk.folder.path());
+    let settings = config::parse(&desk.text(&plan), "test", desk.folder.path());
     desk.settings = std::sync::Arc::new(settings.expect("a configuration"));
     desk.restart().await;
     file(&desk, &second).await;
@@ -302,6 +302,7 @@ async fn record(desk: &Desk, filing: &TestFiling, events: Vec<ListingEvent>) {
         filers,
         documents: Vec::new(),
         events,
+        is_awaited: false,
     };
     let recorded = store.record_reading(&read, |_| Ok(Consequences::default())).await.expect("a reading recorded");
     assert!(recorded.is_some());

@@ -219,7 +219,7 @@ async fn postfix_takes_mail_over_tls_and_sends_back_what_it_cannot_deliver() {
         ..DeskPlan::default()
     };
     let desk = plan().open(Archive::default(), NOON).await;
-    std::fs::write(desk.folder.path().join("desk.toml"), plan().text(&desk.edgar.url())).expect("a file");
+    std::fs::write(desk.folder.path().join("desk.toml"), desk.text(&plan())).expect("a file");
     desk.watcher.poll(None).await.expect("the baseline");
     take(&desk, &TestFiling::determination(1, "2026-03-19T16:05:00Z")).await;
 
@@ -363,8 +363,8 @@ async fn a_person_with_a_browser_subscribes_and_leaves() {
         daemon.browse(&["mails", out, file.to_str().expect("a path")]).await;
     }
     daemon.browse(&["unsubscribe", &link(&notice, "/unsubscribe/"), out]).await;
-    let url = format!("sqlite://{}/state.db", daemon.folder.path().display()).parse().expect("a URL");
-    let store = Store::open_existing(&url).await.expect("the store");
+    let place = crate::support::store::place_in(daemon.folder.path(), "desk.toml");
+    let store = Store::open_existing(&place).await.expect("the store");
     let rows = store.subscriptions(Which::Address("reader@example.net")).await.expect("subscriptions");
     assert!(rows[0].silenced.is_some());
 }

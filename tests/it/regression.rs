@@ -92,7 +92,7 @@ async fn a_watchlist_that_grows_to_everything_swallows_nothing() {
     let mut new = TestFiling::determination(9, "2026-03-19T16:05:00Z");
     new.cik = 9_993_001;
     desk.edgar.change(|archive| new.publish(archive));
-    let everything = DeskPlan::default().text(&desk.edgar.url());
+    let everything = desk.text(&DeskPlan::default());
     let settings = edgar_watch::config::parse(&everything, "test", desk.folder.path());
     desk.settings = std::sync::Arc::new(settings.expect("a configuration"));
     desk.restart().await;

@@ -510,7 +510,7 @@ async fn check_straddling(issuers: &'static str, n_above: usize, with_arrival: b
     let due = desk
         .watcher
         .store
-        .due_filings(edgar_watch::store::Queue::Live, instant("2026-01-01T00:00:00Z"), 1000)
+        .claim_filings(edgar_watch::store::Queue::Live, instant("2026-01-01T00:00:00Z"), 1000, |_| accepted_at)
         .await
         .expect("the queue");
     let queued: Vec<_> = due.iter().filter(|filing| filing.accession == ferrellgas).collect();

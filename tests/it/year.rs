@@ -93,7 +93,7 @@ async fn live(plan: Plan, interval: &str, sleeps: Sleeps, relay_is_down: Vec<Spa
         recorded,
         n_read: counts.get("read").copied().unwrap_or(0),
         n_unread: counts.get("found").copied().unwrap_or(0),
-        store_bytes: desk.watcher.store.size_bytes(),
+        store_bytes: desk.watcher.store.size_bytes().await.expect("a size"),
         resident,
         n_missed_by_feed: days.iter().map(|day| u64::from(day.counts.n_missed)).sum(),
     }

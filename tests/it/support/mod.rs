@@ -4,6 +4,7 @@ pub mod browser;
 pub mod filings;
 pub mod simulated;
 pub mod smtp;
+pub mod store;
 pub mod wire;
 
 use std::future::Future;
@@ -69,6 +70,8 @@ pub struct Desk {
     pub clock: DrivenClock,
     pub settings: Arc<Settings>,
     pub watcher: Watcher,
+    /// The table `[store]` of its configuration.
+    pub store: String,
 }
 
 /// The configuration of a desk, before it is set up. Text, so that tests read like a user's file.
@@ -102,7 +105,12 @@ impl Default for DeskPlan {
 }
 
 impl DeskPlan {
+    /// With a store that is new.
     pub fn text(&self, edgar_url: &str) -> String {
+        self.text_on(edgar_url, &store::section())
+    }
+
+    fn text_on(&self, edgar_url: &str, store: &str) -> String {
         let mail = match self.smtp_port {
             Some(port) => {
                 format!("transport = \"smtp\"\n[mail.smtp]\nhost = \"127.0.0.1\"\nport = {port}\n{}\n", self.smtp_keys)
@@ -111,9 +119,9 @@ impl DeskPlan {
         };
         format!(
             "[edgar]\nuser_agent = \"Test Desk ops@example.com\"\nwww_url = \"{edgar_url}\"\ndata_url = \"{edgar_url}\"\n\
-             max_requests_per_second = {}\n[watch]\nissuers = {}\nforms = {}\n[poll]\n{}\n[store]\nurl = \"sqlite://state.db\"\n\
+             max_requests_per_second = {}\n[watch]\nissuers = {}\nforms = {}\n[poll]\n{}\n{}\
              [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n{}{mail}{}",
-            self.rate, self.issuers, self.forms, self.poll, self.mail_keys, self.subscriptions
+            self.rate, self.issuers, self.forms, self.poll, store, self.mail_keys, self.subscriptions
         )
     }
 
@@ -130,15 +138,16 @@ impl DeskPlan {
     /// The same for an EDGAR that is reached at another address.
     pub async fn open_on(self, edgar: LoopbackEdgar, url: &str, clock: DrivenClock) -> Desk {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let settings = config::parse(&self.text(url), "test", folder.path());
+        let store = store::section();
+        let settings = config::parse(&self.text_on(url, &store), "test", folder.path());
         let settings = Arc::new(settings.unwrap_or_else(|error| panic!("{error}")));
         let watcher = open_watcher(&settings, &clock).await;
-        Desk { folder, edgar, clock, settings, watcher }
+        Desk { folder, edgar, clock, settings, watcher, store }
     }
 }
 
 async fn open_watcher(settings: &Arc<Settings>, clock: &DrivenClock) -> Watcher {
-    let store = Store::open(&settings.store_url).await.expect("a store");
+    let store = Store::open(&settings.store).await.expect("a store");
     Watcher::new(settings.clone(), store.clone(), Arc::new(store), Arc::new(clock.clone())).expect("a watcher")
 }
 
@@ -146,6 +155,11 @@ impl Desk {
     /// A desk that watches everything, mails one address into a folder, and has not polled yet.
     pub async fn open(archive: Archive, now: &str) -> Self {
         DeskPlan::default().open(archive, now).await
+    }
+
+    /// The configuration of another plan, for the same EDGAR and the same store.
+    pub fn text(&self, plan: &DeskPlan) -> String {
+        plan.text_on(&self.edgar.url(), &self.store)
     }
 
     pub fn mail_folder(&self) -> PathBuf {
