@@ -12,7 +12,7 @@ use tracing::Level;
 use super::{Common, Failure, print, system_clock};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::pace::Priority;
-use crate::passes::{PassError, ReadSummary, Watcher, days_in};
+use crate::passes::{Membership, PassError, ReadSummary, Watcher, days_in};
 use crate::store::{Queue, Store, try_lock};
 
 /// Arguments of `backfill`.
@@ -33,6 +33,8 @@ pub(super) struct BackfillArgs {
 
 /// How often the bar looks at the queue.
 const TICK: Duration = Duration::from_millis(500);
+/// How soon the queue is looked at again that holds only what is in other hands.
+const LEAST_WAIT: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Failure> {
     if args.from > args.to {
@@ -46,6 +48,7 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
     // What is mailed goes through the queue of what is live: a daemon on this store reads it as well as this process.
     let lock = try_lock(&settings.store).map_err(|error| Failure::out_of_reach(format!("{error:#}")))?;
     let clock = system_clock();
+    let membership = Membership::join(&store, &settings, "backfill").await?;
     let watcher = Watcher::with_priority(settings, store.clone(), Arc::new(store), Priority::Backfill, clock.clone())?;
     let watcher = Arc::new(if args.send { watcher } else { watcher.recording_only() });
     let stopper = watcher.clone();
@@ -67,8 +70,10 @@ pub(super) async fn run(common: &Common, args: &BackfillArgs) -> Result<(), Fail
         watcher.deliver(None).await?;
     }
     interrupted.abort();
-    let waiting = watcher.store.n_queued(queue_of(args)).await?;
+    let waiting = watcher.store.n_queued(queue_of(args)).await;
+    membership.leave().await;
     watcher.store.close().await;
+    let waiting = waiting?;
     let (queued, read) = (queued?, read?);
     print(&format!(
         "{} days indexed, {} done before; {} filings read, {} with news, {} given up, {waiting} left\n",
@@ -81,18 +86,18 @@ fn queue_of(args: &BackfillArgs) -> Queue {
     if args.send { Queue::Live } else { Queue::Past }
 }
 
-/// Reads until nothing is left that can be read.
+/// Reads until nothing is left that can be read, by this worker and all others.
 async fn read_all(watcher: &Arc<Watcher>, queue: Queue) -> Result<ReadSummary, PassError> {
-    let total = watcher.store.n_queued(queue).await?;
-    let bar = bar(total, "filings");
+    let bar = bar(0, "filings");
     let ticking = {
-        let (bar, store) = (bar.clone(), watcher.store.clone());
+        let (bar, watcher) = (bar.clone(), watcher.clone());
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(TICK).await;
-                if let Ok(left) = store.n_queued(queue).await {
-                    bar.set_position(total.saturating_sub(left));
+                if let Ok((n_done, n_all)) = watcher.store.backfill_progress(queue, watcher.clock.now()).await {
+                    bar.set_length(n_all);
+                    bar.set_position(n_done);
                 }
+                tokio::time::sleep(TICK).await;
             }
         })
     };
@@ -105,11 +110,14 @@ async fn read_all(watcher: &Arc<Watcher>, queue: Queue) -> Result<ReadSummary, P
         if watcher.is_stopping() {
             break Ok(());
         }
-        // What was put off is tried again when it is due.
-        match watcher.store.next_filing_due(queue).await? {
-            Some(due) => watcher.clock.sleep((due - watcher.clock.now()).to_std().unwrap_or_default()).await,
+        // What was put off is tried again when it is due, and what others hold when they let go of it.
+        let now = watcher.clock.now();
+        let wait = match watcher.store.next_filing_due(queue).await? {
+            Some(due) => (due - now).to_std().unwrap_or_default().max(LEAST_WAIT),
+            None if watcher.is_queued_by_others().await? => TICK,
             None => break Ok(()),
-        }
+        };
+        watcher.clock.sleep(wait).await;
     };
     ticking.abort();
     bar.finish_and_clear();

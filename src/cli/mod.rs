@@ -9,6 +9,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod inbound;
+mod migrate_store;
 mod once;
 mod outbox;
 mod reread;
@@ -90,6 +91,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a copy in the place of the store, while nobody works on it
     Restore(backup::BackupArgs),
+    /// Copy the store from SQLite to PostgreSQL or back, and compare
+    MigrateStore(migrate_store::MigrateStoreArgs),
     /// Print what a shell needs to complete commands
     Completions(completions::CompletionsArgs),
     /// Print the manual page
@@ -190,6 +193,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Inbound(args) => inbound::run(&common, &args).await,
         Command::Backup(args) => backup::run(&common, &args).await,
         Command::Restore(args) => backup::put_back(&common, &args).await,
+        Command::MigrateStore(args) => migrate_store::run(&common, &args).await,
         Command::Completions(args) => completions::complete(&args),
         Command::Man(args) => completions::man(&args),
         Command::TestMail(args) => test_mail::run(&common, &args).await,

@@ -9,7 +9,7 @@ use tracing::Level;
 use super::{Common, Failure, print, system_clock};
 use crate::config::Settings;
 use crate::mail;
-use crate::passes::Watcher;
+use crate::passes::{Membership, PassError, Watcher};
 use crate::store::{MessageState, OpenError, Store, StorePlace, try_lock};
 
 /// Arguments of `once`.
@@ -36,14 +36,23 @@ pub(super) async fn run(common: &Common, args: &OnceArgs) -> Result<(), Failure>
         return Ok(());
     };
     let store = Store::open(&settings.store).await?;
-    let watcher = Watcher::new(settings, store.clone(), Arc::new(store), system_clock())?;
-    watcher.check_keys().await?;
-    let result = match watcher.take_up_after_upgrade().await {
-        Ok(()) => watcher.cycle(args.since).await,
-        Err(error) => Err(error.into()),
-    };
-    watcher.store.close().await;
+    let membership = Membership::join(&store, &settings, "once").await?;
+    if !store.lead().await? {
+        tracing::info!("another edgar-watch polls on this store: nothing to do");
+        membership.leave().await;
+        return Ok(());
+    }
+    let result = cycle(settings, &store, args.since).await;
+    membership.leave().await;
+    store.close().await;
     result.map_err(Failure::from)
+}
+
+async fn cycle(settings: Arc<Settings>, store: &Store, since: Option<NaiveDate>) -> Result<(), PassError> {
+    let watcher = Watcher::new(settings, store.clone(), Arc::new(store.clone()), system_clock())?;
+    watcher.check_keys().await?;
+    watcher.take_up_after_upgrade().await?;
+    watcher.cycle(since).await
 }
 
 /// Works on a copy of the store that is thrown away; only the request budget is the real one's.

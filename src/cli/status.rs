@@ -1,5 +1,6 @@
 //! `status`: is it working, what is stuck, what must a person do.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
@@ -14,7 +15,7 @@ use crate::edgar::eastern::print_eastern;
 use crate::edgar::forms::feed_prefixes;
 use crate::logging::use_colour;
 use crate::passes::{DAY_OVERDUE, FEED_GAPS, FEED_LAG, LAST_POLL, LAST_POLL_ERROR, LEDGER_ERROR, matters};
-use crate::store::{FilingState, FilingSummary, MessageState, Silence, SilencedAddress, Store, is_locked};
+use crate::store::{FilingState, FilingSummary, MemberRow, MessageState, Silence, SilencedAddress, Store, is_locked};
 use crate::tempo::requests_a_day;
 
 /// Arguments of `status`.
@@ -79,7 +80,11 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
             json!({"address": address, "as": silence.as_str(), "since": since, "why": why})
         })
         .collect();
-    let is_running = is_locked(&settings.store);
+    let members = store.members().await?;
+    let is_running = match settings.store.is_server() {
+        true => Some(members.iter().any(|member| member.role != "backfill")),
+        false => is_locked(&settings.store),
+    };
     let patience = if is_running == Some(true) { overdue_after(settings) } else { overdue_after(settings).max(CRON) };
     let late = last_poll.as_ref().is_none_or(|(_, at)| now - *at > patience);
     let mut status = json!({
@@ -87,6 +92,7 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
         "now": now,
         "version": env!("CARGO_PKG_VERSION"),
         "running": is_running,
+        "members": members.iter().map(describe_member).collect::<Vec<_>>(),
         "last_poll": last_poll.map(|(words, at)| json!({"at": at, "summary": words})),
         "last_poll_error": error.map(|(words, at)| json!({"at": at, "error": words})),
         "poll_is_late": late,
@@ -114,6 +120,18 @@ async fn gather(settings: &Settings, store: &Store, now: DateTime<Utc>) -> anyho
     status["verdict"] = json!(verdict.as_str());
     status["to_do"] = json!(to_do(&status, verdict));
     Ok(status)
+}
+
+/// A process that shares the store.
+fn describe_member(member: &MemberRow) -> Value {
+    json!({
+        "name": member.name,
+        "role": member.role,
+        "polls": member.is_leader,
+        "version": member.version,
+        "configuration": member.config,
+        "since": member.started_at,
+    })
 }
 
 /// Is it working?
@@ -181,6 +199,14 @@ fn to_do(status: &Value, verdict: Verdict) -> Vec<String> {
              tries it"
                 .to_owned(),
         );
+    }
+    let daemons = status["members"].as_array().into_iter().flatten().filter(|member| member["role"] == json!("run"));
+    let of_daemons = |key: &str| daemons.clone().map(|member| member[key].to_string()).collect::<BTreeSet<_>>();
+    if of_daemons("configuration").len() > 1 {
+        to_do.push("give every machine the same configuration: what is watched, and who is told, differs".to_owned());
+    }
+    if of_daemons("version").len() > 1 {
+        to_do.push("give every machine the same version".to_owned());
     }
     if n_of("unknown_tickers") > 0 {
         to_do.push("mend the tickers in watch.issuers that EDGAR does not know".to_owned());
@@ -308,6 +334,14 @@ fn describe(status: &Value, now: DateTime<Utc>, in_colour: bool) -> String {
     }
     if !status["refused_user_agent"].is_null() {
         line("REFUSED", format!("EDGAR refuses the User-Agent \"{}\"", text(&status["refused_user_agent"])));
+    }
+    for member in status["members"].as_array().into_iter().flatten() {
+        let does = if member["polls"] == json!(true) { ", polls" } else { "" };
+        let (role, version) = (text(&member["role"]), text(&member["version"]));
+        line(
+            "process",
+            format!("{}: {role} {version} since {}{does}", text(&member["name"]), instant(&member["since"])),
+        );
     }
     for query in status["queries"].as_array().into_iter().flatten() {
         if !query["gap_since"].is_null() {

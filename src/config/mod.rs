@@ -13,7 +13,7 @@ use document::{Document, Fault};
 pub use doubts::doubts;
 pub use settings::{
     FolderSettings, HttpSettings, MailSettings, PollSettings, Route, Settings, SmtpSettings, SmtpTls, Transport,
-    WatchSettings, WebhookFormat, WebhookSettings,
+    WatchSettings, WebhookFormat, WebhookSettings, store_place,
 };
 
 /// The example configuration, which loads as it is.

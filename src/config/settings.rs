@@ -238,7 +238,11 @@ struct Checker<'a> {
     missing_credentials: Vec<String>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(folder: &'a Path) -> Self {
+        Self { folder, faults: Vec::new(), secrets: Vec::new(), missing_credentials: Vec::new() }
+    }
+
     fn fault(&mut self, fault: impl Into<String>) {
         self.faults.push(fault.into());
     }
@@ -316,7 +320,7 @@ fn mask(text: &str) -> String {
 }
 
 pub(super) fn check(raw: &RawConfig, folder: &Path) -> Result<Settings, Vec<String>> {
-    let mut checker = Checker { folder, faults: Vec::new(), secrets: Vec::new(), missing_credentials: Vec::new() };
+    let mut checker = Checker::new(folder);
     let user_agent = check_user_agent(&mut checker, raw.edgar.user_agent.as_deref());
     let www_url = checker.url("edgar.www_url", raw.edgar.www_url.as_deref().unwrap_or("https://www.sec.gov"));
     let data_url = checker.url("edgar.data_url", raw.edgar.data_url.as_deref().unwrap_or("https://data.sec.gov"));
@@ -518,6 +522,16 @@ fn check_store(checker: &mut Checker, raw: &RawStore) -> Option<StorePlace> {
         checker.secrets.push(("store.url".to_owned(), PathBuf::new()));
     }
     Some(StorePlace::server(url, password_file, max_connections?, keys_file))
+}
+
+/// A store by its URL alone; a relative path of a file starts from a folder.
+///
+/// # Errors
+/// What is wrong with the URL.
+pub fn store_place(url: &str, folder: &Path) -> Result<StorePlace, String> {
+    let mut checker = Checker::new(folder);
+    let place = check_store(&mut checker, &RawStore { url: Some(url.to_owned()), ..RawStore::default() });
+    place.ok_or_else(|| checker.faults.join("; "))
 }
 
 fn check_store_file(checker: &mut Checker, text: &str) -> Option<StorePlace> {

@@ -11,12 +11,19 @@ use crate::edgar::retry::next_delay;
 use crate::fail_points;
 use crate::passes::{PassError, Watcher};
 use crate::progress::Loop;
-use crate::store::Queue;
+use crate::store::{Listener, News, Queue, Store, Superseded};
 use crate::tempo::until_next_poll;
 
 /// How often a queue is looked at when nothing wakes its task: a retry may be due, or another process may have
 /// put something in.
 const LONGEST_IDLE: Duration = Duration::from_secs(30);
+
+/// How long one connection is listened on, and how soon another is made.
+const LISTEN_FOR: Duration = Duration::from_secs(120);
+const LISTEN_AGAIN: Duration = Duration::from_millis(500);
+
+/// The longest wait after the store failed: whoever runs it is at work on it.
+const LONGEST_STORE_DELAY: Duration = Duration::from_secs(10);
 
 /// The longest wait after a poll that failed: when EDGAR comes back, so does this.
 const LONGEST_POLL_DELAY: Duration = Duration::from_secs(60);
@@ -47,9 +54,29 @@ pub(super) async fn poll_loop(
     since: Arc<Mutex<Option<NaiveDate>>>,
 ) {
     let mut troubles = Troubles::default();
+    let mut role = RoleSaid::default();
     while !*stopped.borrow() {
         watcher.progress.note(Loop::Poll);
         fail_points::stay("poll").await;
+        match watcher.store.lead().await {
+            Ok(true) => role.set(Role::Polls),
+            Ok(false) => {
+                role.set(Role::Follows);
+                troubles.end();
+                // Who does not poll has nothing to wait for.
+                wake.caught_up.notify_one();
+                systemd::tell_status(&watcher).await;
+                watcher.write_metrics(false).await;
+                let wait = watcher.store.renew_every().unwrap_or(LONGEST_IDLE);
+                pause(&watcher, Loop::Poll, wait, &wake.poller, &mut stopped).await;
+                continue;
+            }
+            Err(error) => {
+                let wait = troubles.note(&error.into());
+                pause(&watcher, Loop::Poll, wait, &wake.poller, &mut stopped).await;
+                continue;
+            }
+        }
         let mut is_good = false;
         let look_back = *since.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = match watcher.poll(look_back).await {
@@ -75,6 +102,8 @@ pub(super) async fn poll_loop(
                 }
                 poll_interval(&watcher)
             }
+            // Another has taken over: whatever this one found, that one finds.
+            Err(error) if is_superseded(&error) => continue,
             Err(error) => {
                 let delay = troubles.note(&error).min(LONGEST_POLL_DELAY);
                 poll_interval(&watcher).max(delay).max(blocked_for(&watcher).await)
@@ -105,6 +134,69 @@ pub(super) async fn poll_loop(
             () = beat => {}
         }
     }
+}
+
+/// What this process does of what one alone does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Polls,
+    Follows,
+}
+
+/// The role as it was said last. Who works on a file has no other, and says nothing.
+#[derive(Debug, Default)]
+struct RoleSaid(Option<Role>);
+
+impl RoleSaid {
+    fn set(&mut self, role: Role) {
+        match (self.0, role) {
+            (before, role) if before == Some(role) => return,
+            (None, Role::Polls) => {}
+            (_, Role::Polls) => tracing::info!("this process polls now"),
+            (_, Role::Follows) => tracing::info!("another process polls; this one reads and delivers with it"),
+        }
+        self.0 = Some(role);
+    }
+}
+
+fn is_superseded(error: &PassError) -> bool {
+    matches!(error, PassError::Store(error) if error.is::<Superseded>())
+}
+
+/// Passes on what other processes tell.
+pub(super) async fn hear_loop(store: Store, wake: Arc<Wake>, mut stopped: watch::Receiver<bool>) {
+    let hear = async {
+        loop {
+            match store.listen().await {
+                Ok(None) => std::future::pending::<()>().await,
+                Ok(Some(listener)) => hear(listener, &wake).await,
+                // Whoever needs the store says so; until it is back there is nothing to hear.
+                Err(error) => tracing::debug!("{error:#}"),
+            }
+            // A limit on the network, so it runs on the network's clock.
+            tokio::time::sleep(LISTEN_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        () = hear => {}
+        _ = stopped.wait_for(|is_stopped| *is_stopped) => {}
+    }
+}
+
+async fn hear(mut listener: Listener, wake: &Wake) {
+    let hear = async {
+        loop {
+            let news = listener.next().await.unwrap_or(News::Unknown);
+            if news != News::Filings {
+                wake.mailer.notify_one();
+            }
+            if news != News::Mail {
+                wake.reader.notify_one();
+            }
+        }
+    };
+    // A connection that was cut does not say so: it is made anew before long. What was told meanwhile, the queues show.
+    let _ = tokio::time::timeout(LISTEN_FOR, hear).await;
 }
 
 pub(super) async fn read_loop(watcher: Arc<Watcher>, wake: Arc<Wake>, mut stopped: watch::Receiver<bool>) {
@@ -173,7 +265,8 @@ impl Troubles {
             kind.clone_into(&mut self.said);
         }
         self.n_failures += 1;
-        next_delay(self.n_failures, fastrand::u64(..)).to_std().unwrap_or_default()
+        let delay = next_delay(self.n_failures, fastrand::u64(..)).to_std().unwrap_or_default();
+        if matches!(error, PassError::Store(_)) { delay.min(LONGEST_STORE_DELAY) } else { delay }
     }
 
     fn end(&mut self) {

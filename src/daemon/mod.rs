@@ -19,10 +19,10 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::logging;
 use crate::mail::{self, Mailer};
-use crate::passes::{PassError, Watcher};
+use crate::passes::{Membership, PassError, Watcher};
 use crate::store::{OpenError, Store, StoreLock, try_lock};
 use crate::web::{self, listen};
-use loops::{Wake, deliver_loop, poll_loop, read_loop};
+use loops::{Wake, deliver_loop, hear_loop, poll_loop, read_loop};
 
 pub use reload::Reloads;
 
@@ -63,7 +63,9 @@ pub async fn run(
     })?;
     let mut listeners = Listeners::default();
     listeners.follow(&settings).await.map_err(PassError::Outage)?;
+    let membership = Membership::join(&store, &settings, "run").await?;
     let watcher = open_watcher(settings, &store, &clock).await?;
+    membership.depend_on(&watcher);
     let since = Arc::new(Mutex::new(since));
     let mut turn = Turn::begin(watcher, &listeners, since.clone()).await?;
     tracing::info!("watching, store {}", store.place());
@@ -96,6 +98,7 @@ pub async fn run(
                 if is_to_stop {
                     break None;
                 }
+                membership.depend_on(&watcher);
                 turn = Turn::begin(watcher, &listeners, since.clone()).await?;
                 tracing::info!("the new configuration is in force");
             }
@@ -114,6 +117,8 @@ pub async fn run(
         tracing::info!("stopping");
     }
     turn.end().await;
+    // Where the store is out of reach, the lease says it.
+    let _ = tokio::time::timeout(LAST_COUNTS, membership.leave()).await;
     store.close().await;
     match ended.flatten() {
         None => Ok(()),
@@ -216,6 +221,7 @@ impl Turn {
             tasks.spawn(poll_loop(watcher.clone(), wake.clone(), stopped.clone(), since)),
             tasks.spawn(read_loop(watcher.clone(), wake.clone(), stopped.clone())),
             tasks.spawn(feed_watchdog(watcher.clone(), stopped.clone())),
+            tasks.spawn(hear_loop(watcher.store.clone(), wake.clone(), stopped.clone())),
         ];
         if let Some((_, listener)) = &listeners.pages {
             let (site, wishes) = watcher.site()?;

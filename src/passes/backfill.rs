@@ -55,14 +55,26 @@ impl Watcher {
             }
             let range = Range { watchlist: &watchlist, watched: &watched };
             if takes_whole_quarter(quarter, days.len(), today) {
-                summary.n_queued += self.queue_quarter(&range, quarter, &days).await?;
-                summary.n_days += days.len();
+                let mine = self.store.claim_days(&watched, &days).await?;
+                if !mine.is_empty() {
+                    summary.n_queued += self.queue_quarter(&range, quarter, &mine).await?;
+                }
+                summary.n_days += mine.len();
                 done(days.len());
             } else {
                 summary.n_queued += self.queue_days(&range, quarter, &days, &mut summary.n_days, &mut done).await?;
             }
         }
         Ok(summary)
+    }
+
+    /// Whether other workers are still putting filings of this watchlist into the queue.
+    ///
+    /// # Errors
+    /// [`PassError`].
+    pub async fn is_queued_by_others(&self) -> Result<bool, PassError> {
+        let watchlist = self.known_watchlist().await?;
+        Ok(self.store.is_queued_by_others(&fingerprint(&watchlist, &self.settings.watch.forms)).await?)
     }
 
     async fn queue_quarter(
@@ -94,6 +106,11 @@ impl Watcher {
         for day in days {
             if self.is_stopping() {
                 break;
+            }
+            if self.store.claim_days(range.watched, &BTreeSet::from([*day])).await?.is_empty() {
+                // Another worker is at it.
+                done(1);
+                continue;
             }
             if listed.iter().any(|listed| listed.day == *day) {
                 let file = self.client.daily_index(*day, |row| forms.contains(&row.form)).await?;

@@ -63,6 +63,21 @@ pub(super) fn consequences(
     Ok(follows)
 }
 
+/// Alerts of the past that concern nobody, where their links are others by now: what is recorded of the past must not depend on
+/// the order in which it was read.
+pub(super) fn relinked(linked: &Linked) -> anyhow::Result<Vec<AlertRow>> {
+    let mut rewritten = Vec::new();
+    for row in &linked.untold {
+        // One that another version wrote in another form stays as it is.
+        let Ok(alert) = serde_json::from_str::<Alert>(&row.content) else { continue };
+        let links = links_to_tell(&linked.links, alert.accession);
+        if links != alert.links {
+            rewritten.push(AlertRow { created_at: row.created_at, ..alert_row(&Alert { links, ..alert })? });
+        }
+    }
+    Ok(rewritten)
+}
+
 fn being_told(alert: &Alert, recipient: &str, ordinals: &[usize]) -> Told {
     Told {
         alert: alert.id.clone(),
@@ -151,7 +166,12 @@ mod tests {
     impl Kept {
         fn read(&mut self, filing: &[&Telling]) {
             self.read.extend(filing.iter().copied().cloned());
-            let linked = Linked { links: link(&self.read), told: self.told.clone(), withheld: self.withheld.clone() };
+            let linked = Linked {
+                links: link(&self.read),
+                told: self.told.clone(),
+                withheld: self.withheld.clone(),
+                untold: Vec::new(),
+            };
             let alert = alert_on(filing);
             let ordinals: Vec<usize> = (0..filing.len()).collect();
             let due = Due { at: alert.read_at, in_digest: false };

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
-use super::consequences::{alert_row, consequences, notices};
+use super::consequences::{alert_row, consequences, notices, relinked};
 use super::{PassError, Watcher, Watchlist, notified};
 use crate::alert::{Alert, AlertDocument, Purpose, alert_id};
 use crate::classify::{CLASSIFIER_VERSION, EventKind, EventStatus};
@@ -167,6 +167,8 @@ impl Watcher {
         // One that was put off is due later, and each time later still, so that a pass ends.
         let mut in_hand: HashSet<AccessionNumber> = HashSet::new();
         let mut in_work = FuturesUnordered::new();
+        // Once begun it is waited for: what it has claimed would lie about until its next try.
+        let mut claiming = FuturesUnordered::new();
         let turns = Arc::new(Turns::default());
         let mut n_begun = 0;
         let mut stopped = None;
@@ -181,17 +183,22 @@ impl Watcher {
                 n_begun += 1;
                 in_work.push(async move { (queued.accession, self.read_queued(&queued, turn).await) });
             }
-            let is_to_look = may_be_more && ready.is_empty() && has_room(in_work.len());
-            if in_work.is_empty() && !is_to_look {
+            if may_be_more && ready.is_empty() && claiming.is_empty() && has_room(in_work.len()) {
+                may_be_more = false;
+                claiming.push(self.claim_filings(CONCURRENT + in_hand.len()));
+            }
+            if in_work.is_empty() && claiming.is_empty() {
                 break;
             }
             // The queue is looked at beside the work, not before it: work that waits for the store must go on meanwhile.
             let (accession, outcome) = tokio::select! {
                 Some((accession, outcome)) = in_work.next(), if !in_work.is_empty() => (accession, outcome?),
-                claimed = self.claim_filings(CONCURRENT + in_hand.len()), if is_to_look => {
-                    may_be_more = false;
+                Some(claimed) = claiming.next(), if !claiming.is_empty() => {
                     // One that takes longer than its next try was put off for is claimed again, and is in hand already.
-                    ready.extend(claimed?.into_iter().filter(|queued| !in_hand.contains(&queued.accession)));
+                    let claimed = claimed?.into_iter().filter(|queued| !in_hand.contains(&queued.accession));
+                    ready.extend(claimed);
+                    // The next look finds what came meanwhile, or nothing.
+                    may_be_more |= !ready.is_empty();
                     continue;
                 }
                 () = notified(wake), if !in_work.is_empty() => {
@@ -401,7 +408,10 @@ impl Watcher {
                 let alert = Alert { links: links_to_tell(&linked.links, accession), ..alert };
                 title = subject(&alert, Style::default());
                 let follows = consequences(&alert, asked, &promised, linked, &watchlist.subscriptions)?;
-                Ok(if is_live { follows } else { Consequences { alert: follows.alert, ..Consequences::default() } })
+                if is_live {
+                    return Ok(follows);
+                }
+                Ok(Consequences { alert: follows.alert, rewritten: relinked(linked)?, ..Consequences::default() })
             })
             .await?;
         let Some(follows) = follows else {

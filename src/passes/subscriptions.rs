@@ -72,7 +72,10 @@ impl Watcher {
 
     /// The subscriptions as they stand; read again when they have changed.
     pub(super) async fn subscriptions(&self) -> anyhow::Result<Arc<SubscriptionBook>> {
-        self.subscriptions_taken.get_or_try_init(|| self.take_subscriptions()).await?;
+        // Of several processes one takes them: their configurations may differ while they are changed.
+        if self.subscriptions_taken.get().is_none() && self.store.decides().await? {
+            self.subscriptions_taken.get_or_try_init(|| self.take_subscriptions()).await?;
+        }
         let n_changes = self.store.subscription_changes().await?;
         let known = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(book) = known.filter(|book| book.n_changes == n_changes) {

@@ -94,7 +94,8 @@ impl Watcher {
     /// When a configured ticker was never resolved and the map cannot be had: going on would pass its filings by.
     pub async fn resolve_watchlist(&self) -> Result<Arc<Watchlist>, PassError> {
         let watchlist = self.known_watchlist().await?;
-        if watchlist.named.is_empty() || !self.look_up_tickers(&watchlist).await? {
+        let may_look = !watchlist.named.is_empty() && self.store.decides().await?;
+        if !may_look || !self.look_up_tickers(&watchlist).await? {
             return Ok(watchlist);
         }
         Ok(self.known_watchlist().await?)

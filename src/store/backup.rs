@@ -131,6 +131,20 @@ pub async fn restore(place: &StorePlace, from: &Path, now: DateTime<Utc>) -> any
     Ok(replaced)
 }
 
+/// Puts a copy of the keys of one store where another has its own, unless there are some. Whether it did.
+///
+/// # Errors
+/// When they cannot be copied.
+pub fn copy_keys(from: &StorePlace, to: &StorePlace) -> anyhow::Result<bool> {
+    let (keys, copy) = (from.keys_file(), to.keys_file());
+    if !keys.exists() || copy.exists() {
+        return Ok(keys == copy);
+    }
+    prepare_folder(copy)?;
+    copy_private(keys, copy).with_context(|| format!("{}", copy.display()))?;
+    Ok(true)
+}
+
 /// An empty file of ours, which others may not read, in place of whatever has that name.
 fn make_private(path: &Path) -> io::Result<std::fs::File> {
     match std::fs::remove_file(path) {

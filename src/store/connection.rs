@@ -57,6 +57,11 @@ impl Pool {
         }
     }
 
+    /// The connections themselves, for what knows no limits: bringing a schema up to date.
+    pub(super) fn unlimited(&self) -> &AnyPool {
+        &self.pool
+    }
+
     /// Opens a transaction with a statement of one's own.
     pub(super) async fn begin(&self, statement: &'static str) -> Result<Work, Error> {
         let connection = self.acquire().await?;
@@ -91,8 +96,7 @@ impl Pool {
 }
 
 impl StoreConnection {
-    /// The connection itself, for what knows no limits.
-    pub(super) fn raw(&mut self) -> &mut AnyConnection {
+    fn inner(&mut self) -> &mut AnyConnection {
         let Some(inner) = self.inner.as_mut() else { unreachable!("it is taken out only when dropped") };
         inner
     }
@@ -206,14 +210,14 @@ impl<'c> Executor<'c> for &'c mut StoreConnection {
     where
         'c: 'e,
     {
-        self.raw().prepare_with(sql, parameters)
+        self.inner().prepare_with(sql, parameters)
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
     where
         'c: 'e,
     {
-        self.raw().describe(sql)
+        self.inner().describe(sql)
     }
 }
 

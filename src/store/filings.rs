@@ -745,6 +745,22 @@ impl Store {
         Ok(u64::try_from(n).unwrap_or(0))
     }
 
+    /// How many filings of a queue have been read and how many there are, over all workers: the same wherever it is asked. It
+    /// begins anew once the queue has been empty.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn backfill_progress(&self, queue: Queue, now: DateTime<Utc>) -> anyhow::Result<(u64, u64)> {
+        let key = format!("longest_queue:{}", queue.state());
+        let n_left = self.n_queued(queue).await?;
+        let longest = self.fact(&key).await?.and_then(|(n, _)| n.parse::<u64>().ok()).unwrap_or(0);
+        if n_left > longest || (n_left == 0 && longest > 0) {
+            self.set_fact(&key, &n_left.to_string(), now).await?;
+        }
+        let n_all = longest.max(n_left);
+        Ok((n_all - n_left, n_all))
+    }
+
     /// When the next queued filing is due, if any is queued.
     ///
     /// # Errors
@@ -884,6 +900,9 @@ impl Store {
         if let Some(alert) = &follows.alert {
             self.insert_alert(&mut transaction, alert, &follows.notices).await?;
             self.insert_withheld(&mut transaction, &alert.id, &follows.withheld).await?;
+        }
+        for alert in &follows.rewritten {
+            self.rewrite_alert(&mut transaction, alert).await?;
         }
         for released in &follows.released {
             self.release(&mut transaction, released, reading.read_at).await?;

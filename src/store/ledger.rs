@@ -8,6 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use super::connection::StoreConnection;
 use super::filings::NewFiling;
+use super::postgres::NOW;
 use super::{MOST_ROWS, News, Store, from_micros, placeholders, to_micros};
 use crate::edgar::ids::AccessionNumber;
 
@@ -328,6 +329,52 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(day,)| day.parse().ok()).collect())
     }
 
+    /// Takes days into this process's hands, to put their filings into the queue: those that no other has done or is at.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn claim_days(&self, watched: &str, days: &BTreeSet<NaiveDate>) -> anyhow::Result<BTreeSet<NaiveDate>> {
+        let Some(id) = self.claimant() else { return Ok(days.clone()) };
+        let statement = format!(
+            "INSERT INTO backfilled (watched, day, claimed_by) VALUES ($1, $2, {id})
+             ON CONFLICT (watched, day) DO UPDATE SET claimed_by = excluded.claimed_by
+             WHERE backfilled.at IS NULL{}
+             RETURNING day",
+            self.is_free().replace("claimed_by", "backfilled.claimed_by")
+        );
+        let mut transaction = self.begin_beside().await?;
+        let mut claimed = BTreeSet::new();
+        for day in days {
+            let row: Option<(String,)> = sqlx::query_as(AssertSqlSafe(statement.clone()))
+                .bind(watched.to_owned())
+                .bind(day.to_string())
+                .fetch_optional(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(&error, "claim days"))?;
+            claimed.extend(row.map(|_| *day));
+        }
+        self.commit(transaction, "claim days").await?;
+        Ok(claimed)
+    }
+
+    /// Whether another process is putting days of a watchlist into the queue.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn is_queued_by_others(&self, watched: &str) -> anyhow::Result<bool> {
+        let Some(id) = self.claimant() else { return Ok(false) };
+        let statement = format!(
+            "SELECT day FROM backfilled WHERE watched = $1 AND at IS NULL AND claimed_by <> {id}
+                AND claimed_by IN (SELECT id FROM members WHERE alive_until > {NOW}) LIMIT 1"
+        );
+        let found: Option<(String,)> = sqlx::query_as(AssertSqlSafe(statement))
+            .bind(watched.to_owned())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| self.failed(&error, "read the days backfilled"))?;
+        Ok(found.is_some())
+    }
+
     /// Puts filings into a queue and notes their days as done, all at once. What was recorded without being read joins it
     /// as well. Returns how many joined.
     ///
@@ -357,7 +404,9 @@ impl Store {
             n_queued += usize::try_from(done.rows_affected()).unwrap_or(0);
         }
         for day in days {
-            sqlx::query("INSERT INTO backfilled (watched, day, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            let statement = "INSERT INTO backfilled (watched, day, at) VALUES ($1, $2, $3)
+                ON CONFLICT (watched, day) DO UPDATE SET at = excluded.at, claimed_by = NULL";
+            sqlx::query(statement)
                 .bind(watched.to_owned())
                 .bind(day.to_string())
                 .bind(to_micros(now))

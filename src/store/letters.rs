@@ -22,6 +22,8 @@ pub struct Linked {
     pub told: Vec<Told>,
     /// The other filings' alerts that were withheld, and from whom.
     pub withheld: Vec<(AlertRow, Vec<Withheld>)>,
+    /// The other filings' alerts that concern nobody: recorded, told to no one and withheld from no one.
+    pub untold: Vec<AlertRow>,
 }
 
 impl Store {
@@ -42,13 +44,18 @@ impl Store {
         let mut linked = Linked { links, ..Linked::default() };
         for other in others {
             let alert = alert_id(other, Purpose::Reading);
-            linked.told.extend(self.told_by(connection, other, &alert).await?);
+            let told = self.told_by(connection, other, &alert).await?;
             let withheld = self.read_withheld(connection, &alert).await?;
-            if !withheld.is_empty()
+            if (told.is_empty() || !withheld.is_empty())
                 && let Some(row) = self.read_alert(connection, &alert).await?
             {
-                linked.withheld.push((row, withheld));
+                if withheld.is_empty() {
+                    linked.untold.push(row);
+                } else {
+                    linked.withheld.push((row, withheld));
+                }
             }
+            linked.told.extend(told);
         }
         Ok(linked)
     }

@@ -39,7 +39,7 @@ use connection::{Pool, StoreConnection, Work};
 use members::OwnMember;
 use sent::SentMail;
 
-pub use backup::{Backup, restore};
+pub use backup::{Backup, copy_keys, restore};
 pub use budget::BudgetState;
 pub use counters::OpenWork;
 pub use feed_queries::FeedQueryState;

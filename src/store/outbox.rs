@@ -89,6 +89,8 @@ pub struct Consequences {
     pub withheld: Vec<Withheld>,
     /// What was withheld of other alerts and is told now.
     pub released: Vec<Released>,
+    /// Other alerts that concern nobody, with what is known now.
+    pub rewritten: Vec<AlertRow>,
 }
 
 /// A finished mail that carries no notice: it tells something once.
@@ -438,12 +440,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> anyhow::Result<()> {
         let Released { alert, notice } = released;
-        sqlx::query("UPDATE alerts SET content = $2 WHERE id = $1")
-            .bind(alert.id.clone())
-            .bind(alert.content.clone())
-            .execute(&mut *connection)
-            .await
-            .map_err(|error| self.failed(&error, "write an alert anew"))?;
+        self.rewrite_alert(connection, alert).await?;
         sqlx::query("DELETE FROM withheld WHERE alert = $1 AND recipient = $2")
             .bind(alert.id.clone())
             .bind(notice.recipient.clone())
@@ -451,6 +448,16 @@ impl Store {
             .await
             .map_err(|error| self.failed(&error, "release a withheld notice"))?;
         self.insert_notices(connection, &alert.id, std::slice::from_ref(notice), now).await
+    }
+
+    pub(super) async fn rewrite_alert(&self, connection: &mut StoreConnection, alert: &AlertRow) -> anyhow::Result<()> {
+        sqlx::query("UPDATE alerts SET content = $2 WHERE id = $1")
+            .bind(alert.id.clone())
+            .bind(alert.content.clone())
+            .execute(connection)
+            .await
+            .map_err(|error| self.failed(&error, "write an alert anew"))?;
+        Ok(())
     }
 
     /// The digest that a notice goes into: the one that waits for the same instant, or a new one. One that has been written

@@ -96,7 +96,9 @@ pub(super) async fn open(place: &StorePlace, opening: Opening) -> Result<Store, 
             }
             fail_points::pass(Moment::Before, MIGRATE);
             // Of several processes that come at once, the first does it and the others wait.
-            MIGRATIONS.run(&mut first).await.map_err(|error| unusable(explain_migration(&error)))?;
+            let patient = AnyPoolOptions::new().max_connections(1).connect_lazy_with(options.clone());
+            MIGRATIONS.run(&patient).await.map_err(|error| unusable(explain_migration(&error)))?;
+            patient.close().await;
             fail_points::pass(Moment::After, MIGRATE);
         }
         _ => {}

@@ -67,7 +67,7 @@ pub(super) async fn open(place: &StorePlace, opening: Opening) -> Result<Store, 
             store.keep_before_upgrade(&path, found).await.map_err(|error| unusable(format!("{error:#}")))?;
         }
         fail_points::pass(Moment::Before, MIGRATE);
-        store.migrate(&MIGRATIONS).await.map_err(|error| unusable(explain_migration(&error)))?;
+        MIGRATIONS.run(store.writer.unlimited()).await.map_err(|error| unusable(explain_migration(&error)))?;
         fail_points::pass(Moment::After, MIGRATE);
         settle_upgrade(&path).map_err(|error| unusable(error.to_string()))?;
     }
@@ -80,10 +80,6 @@ fn fault(place: &StorePlace, reason: String) -> OpenError {
 }
 
 impl Store {
-    async fn migrate(&self, migrations: &Migrator) -> Result<(), sqlx::migrate::MigrateError> {
-        migrations.run(self.writer.acquire().await?.raw()).await
-    }
-
     /// Writes a copy of the whole store to a file that does not exist yet.
     pub(super) async fn copy_file(&self, path: &Path) -> anyhow::Result<()> {
         let statement = sqlx::query("VACUUM INTO $1").bind(path.to_string_lossy().into_owned());

@@ -480,13 +480,21 @@ impl Store {
         if last == 0 {
             return Ok(());
         }
-        let statement = if self.place.is_server() {
-            format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), $1)")
+        let statements = if self.place.is_server() {
+            vec![format!("SELECT setval(pg_get_serial_sequence('{table}', 'id'), $1)")]
         } else {
-            // It has a row once one was inserted. Messages have none: they are numbered after the last there is.
-            format!("UPDATE sqlite_sequence SET seq = $1 WHERE name = '{table}' AND seq < $1")
+            // Only tables that say so have a row here; messages are numbered after the last there is.
+            vec![
+                format!("DELETE FROM sqlite_sequence WHERE name = '{table}' AND seq < $1"),
+                format!(
+                    "INSERT INTO sqlite_sequence (name, seq) SELECT '{table}', $1
+                     WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = '{table}')"
+                ),
+            ]
         };
-        self.write(sqlx::query(AssertSqlSafe(statement)).bind(last), "copy rows").await?;
+        for statement in statements {
+            self.write(sqlx::query(AssertSqlSafe(statement)).bind(last), "copy rows").await?;
+        }
         Ok(())
     }
 

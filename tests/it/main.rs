@@ -55,6 +55,9 @@ mod service;
 mod state;
 mod subscriptions;
 
+// Several processes on one store, and a store that goes from one database to another.
+mod shared_store;
+
 // Labelled notices, ours and those shared: floors for the reading.
 mod corpus;
 

@@ -1,6 +1,8 @@
 //! A relay on loopback, scripted step by step.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rcgen::{CertificateParams, CertifiedIssuer, Issuer, KeyPair};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -52,6 +54,8 @@ pub struct Taken {
     pub from: String,
     pub to: String,
     pub bytes: Vec<u8>,
+    /// When it was there as a whole.
+    pub at: Instant,
 }
 
 /// A running relay; it stops when dropped.
@@ -88,7 +92,12 @@ impl FakeSmtp {
 
     /// A relay that does as `script` says; the text is the client's line.
     pub async fn scripted(script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::scripted_on(IpAddr::from([127, 0, 0, 1]), script).await
+    }
+
+    /// The same on an address of this machine that others may reach.
+    pub async fn scripted_on(address: IpAddr, script: impl Fn(Step, &str) -> Act + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let shared = Shared {
             taken: Mails::default(),
@@ -258,7 +267,7 @@ async fn serve(stream: Box<dyn Conversation>, shared: Shared) {
                     continue;
                 }
                 let Some(bytes) = read_data(&mut stream).await else { return };
-                let mail = Taken { from: from.clone(), to: to.clone(), bytes };
+                let mail = Taken { from: from.clone(), to: to.clone(), bytes, at: Instant::now() };
                 seen.send_modify(|seen| seen.push(mail.clone()));
                 let mut act = script(Step::Dot, &to);
                 if act == Act::GoWhenTold {

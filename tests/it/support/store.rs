@@ -44,14 +44,6 @@ pub fn place_in(folder: &Path, name: &str) -> StorePlace {
     config::load(&folder.join(name)).unwrap_or_else(|error| panic!("{error}")).store
 }
 
-/// One for a test that has a folder and no configuration.
-pub fn new_place(folder: &Path) -> StorePlace {
-    match server() {
-        None => StorePlace::file(&folder.join("state.db")).expect("a path"),
-        Some(server) => server_place(&new_schema(&server), folder),
-    }
-}
-
 /// A store on a server, its keys in a folder.
 pub fn server_place(url: &str, folder: &Path) -> StorePlace {
     StorePlace::server(url.parse().expect("a URL"), None, 8, folder.join("state.db.keys"))
