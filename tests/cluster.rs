@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use edgar_watch::demo::edgar::{Asked, LoopbackEdgar};
-use edgar_watch::store::Store;
+use edgar_watch::store::{Store, StorePlace};
 use mail_parser::MessageParser;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Connection;
@@ -114,7 +114,9 @@ impl Server {
     }
 
     async fn connect(&self) -> sqlx::PgConnection {
-        sqlx::PgConnection::connect(&self.url()).await.expect("the server")
+        // Also while it takes writes from nobody who does not ask for it.
+        let url = format!("{}&options=-cdefault_transaction_read_only%3Doff", self.url());
+        sqlx::PgConnection::connect(&url).await.expect("the server")
     }
 
     async fn ask(&self, statement: &'static str) {
@@ -398,6 +400,18 @@ impl World {
         }
     }
 
+    /// Waits until no mail waits any more: of one that died, the relay may have had the mail.
+    async fn until_settled(&self) {
+        let store = Store::open_existing(&self.place()).await.expect("the store");
+        let settled = async { while !store.open_messages().await.expect("the outbox").is_empty() {} };
+        tokio::time::timeout(PATIENCE, settled).await.expect("every mail leaves");
+        store.close().await;
+    }
+
+    fn place(&self) -> StorePlace {
+        store::server_place(&self.store, self.keys.path())
+    }
+
     fn last(&self) -> &str {
         self.disturbances.last().map_or("nothing", |disturbance| disturbance.what.as_str())
     }
@@ -426,7 +440,8 @@ impl World {
     /// Who polls now.
     async fn leader(&mut self) -> usize {
         let n_before = self.polls.borrow().len();
-        let next = self.polls.wait_for(|polls| polls.len() > n_before);
+        // The second shows that the first is over.
+        let next = self.polls.wait_for(|polls| polls.len() > n_before + 1);
         let polls = tokio::time::timeout(PATIENCE, next).await.expect("somebody polls").expect("EDGAR is there");
         polls.last().expect("a poll").0
     }
@@ -453,8 +468,7 @@ impl World {
             assert!(in_window && taken.len() == 2, "{} copies of the mail to {to} about {about}", taken.len());
             doubles += 1;
         }
-        let place = store::server_place(&self.store, self.keys.path());
-        let store = Store::open_existing(&place).await.expect("the store");
+        let store = Store::open_existing(&self.place()).await.expect("the store");
         let waiting = store.open_messages().await.expect("the outbox");
         assert!(waiting.is_empty(), "{waiting:#?}");
         assert_eq!(store.count_filings().await.expect("counts").get("found").copied().unwrap_or(0), 0);
@@ -472,7 +486,7 @@ fn n_rounds() -> usize {
 }
 
 /// Where one of three is killed: what it has just written, or is about to.
-const POINTS: [&str; 20] = [
+const POINTS: [&str; 19] = [
     "before record a pass",
     "after record a pass",
     "before write facts",
@@ -492,7 +506,6 @@ const POINTS: [&str; 20] = [
     "after the answer to the final dot",
     "before record mails that were taken",
     "after record mails that were taken",
-    "after add days",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -500,29 +513,55 @@ async fn killed_at_any_point_the_others_go_on() {
     let Some(mut world) = World::begin().await else { return };
     let mut chance = fastrand::Rng::with_seed(7);
     let mut n_deaths = 0;
-    for point in POINTS.iter().cycle().take(POINTS.len() * n_rounds()) {
-        // The first leads; its death is the worst there is. What it does once is passed once.
-        let nth = if point.contains("add days") { 1 } else { chance.usize(1..=2) };
-        let mut first = world.start(0, Some(&format!("{point}#{nth}"))).await;
-        let others = vec![world.start(1, None).await, world.start(2, None).await];
-        let began = Instant::now();
-        world.publish(2);
-        let died = async {
-            // One that had nothing of it to do lives on.
-            tokio::time::timeout(INTERVAL * 4, first.child.wait()).await.is_ok()
-        };
-        let (died, ()) = tokio::join!(died, world.until_told(&others));
-        n_deaths += usize::from(died);
-        world.note(format!("killed {point}#{nth}{}", if died { "" } else { " (not passed)" }), began, died);
-        if !died {
-            first.stop().await;
-        }
-        for other in others {
-            other.stop().await;
+    // What is there when watching begins is no news.
+    let first = world.start(0, None).await;
+    world.leader().await;
+    first.stop().await;
+    for round in 0..n_rounds() {
+        for point in POINTS {
+            let nth = if round == 0 { 1 } else { chance.usize(1..=3) };
+            // Who does what is chance: one that came to do nothing of it is asked again.
+            for _ in 0..MOST_TRIES {
+                if kill_at(&mut world, point, nth).await {
+                    n_deaths += 1;
+                    break;
+                }
+            }
         }
     }
+    // What was in the hands of the last to die.
+    let last = world.start(0, None).await;
+    world.until_told(std::slice::from_ref(&last)).await;
+    world.until_settled().await;
+    last.stop().await;
     world.judge().await;
-    assert!(n_deaths * 3 >= POINTS.len() * n_rounds() * 2, "{n_deaths} deaths only");
+    let n_wanted = POINTS.len() * n_rounds();
+    assert!(n_deaths * 10 >= n_wanted * 8, "{n_deaths} deaths of {n_wanted}");
+}
+
+/// How often a point is tried that was not passed.
+const MOST_TRIES: usize = 3;
+
+/// Three daemons, of which the first is to die at a point. Whether it did.
+async fn kill_at(world: &mut World, point: &str, nth: usize) -> bool {
+    // The first leads; its death is the worst there is.
+    let mut first = world.start(0, Some(&format!("{point}#{nth}"))).await;
+    let others = vec![world.start(1, None).await, world.start(2, None).await];
+    let began = Instant::now();
+    world.publish(2);
+    let died = tokio::time::timeout(INTERVAL * 3, first.child.wait()).await.is_ok();
+    if died {
+        // Mails that it had in hand are sent once their next try is due: that is not waited for here.
+        world.until_polled_by_another(0).await;
+    }
+    world.note(format!("killed {point}#{nth}{}", if died { "" } else { ": not passed" }), began, died);
+    if !died {
+        first.stop().await;
+    }
+    for other in others {
+        other.stop().await;
+    }
+    died
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -532,6 +571,8 @@ async fn whatever_happens_to_a_host_or_the_server_nothing_is_lost() {
     for n in 0..3 {
         hosts.push(world.start(n, None).await);
     }
+    // What is there when watching begins is no news.
+    world.leader().await;
     world.publish(3);
     world.until_told(&hosts).await;
     for _ in 0..n_rounds() {
@@ -599,10 +640,7 @@ async fn whatever_happens_to_a_host_or_the_server_nothing_is_lost() {
         world.server.ask("SELECT pg_reload_conf()").await;
         world.publish(3);
         hosts[0].has_said("the server is read-only").await;
-        world
-            .server
-            .ask("SET default_transaction_read_only = off; ALTER SYSTEM RESET default_transaction_read_only")
-            .await;
+        world.server.ask("ALTER SYSTEM RESET default_transaction_read_only").await;
         world.server.ask("SELECT pg_reload_conf()").await;
         world.until_told(&hosts).await;
         world.note("made the server read-only for a while", began, false);
@@ -624,6 +662,7 @@ async fn whatever_happens_to_a_host_or_the_server_nothing_is_lost() {
         world.until_told(&hosts).await;
         world.note("took every connection that the server has", began, false);
     }
+    world.until_settled().await;
     // As all of them see it.
     let shown = Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
         .args(["status", "--json", "--config", "config.toml"])

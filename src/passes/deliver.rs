@@ -35,8 +35,9 @@ pub struct DeliverSummary {
 
 /// The first message to a way out goes alone, to show whether it is open, for so long.
 const FIRST_ALONE: Duration = Duration::from_secs(5);
-/// Messages taken from the outbox at a time.
+/// Messages taken from the outbox at a time; fewer where other processes are to have their share.
 const BATCH: usize = 500;
+const SHARED_BATCH: usize = 100;
 /// With so many messages that wait here for their way out to have room, no more are taken.
 const MOST_WAITING: usize = 20_000;
 /// How soon the outbox is looked through again once all that was due has been seen, while mails leave.
@@ -263,7 +264,7 @@ impl Watcher {
     /// The messages that are due, less those that wait here already and those to recipients whom one is under way to.
     async fn due_to_others(&self, under_way: &HashSet<String>, waiting: &VecDeque<DueMessage>) -> anyhow::Result<Due> {
         let known: HashSet<i64> = waiting.iter().map(|message| message.id).collect();
-        let mut limit = BATCH;
+        let mut limit = if self.store.is_shared() { SHARED_BATCH } else { BATCH };
         loop {
             let due = self.store.due_messages(self.clock.now(), limit).await?;
             let is_whole = due.len() < limit;
