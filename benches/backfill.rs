@@ -4,6 +4,9 @@
 //! the budget lifted, as for a mirror of one's own, answered at once. One filing in twenty is a staff determination, the others
 //! name no exchange; each is some 40 KB. Of the time from the first to the last document, the first two seconds are left
 //! out: the budget lets a second's worth of requests go at once.
+//!
+//! With `EDGAR_WATCH_TEST_STORE=postgres://user@host/database` also with the budget lifted and 1, 2 and 4 workers on one store
+//! there, and who used the cores of this machine meanwhile.
 
 #[path = "common/desk.rs"]
 #[allow(dead_code)]
@@ -19,6 +22,7 @@ use edgar_watch::demo::edgar::{Archive, Filed, LoopbackEdgar, respond};
 use edgar_watch::demo::{file_determination, invented_tickers};
 use edgar_watch::edgar::daily_index::Quarter;
 use edgar_watch::edgar::ids::{AccessionNumber, Cik};
+use sqlx::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -134,6 +138,67 @@ async fn place_away(server: String, latency: Duration, asked: Asked) -> String {
     format!("http://{address}")
 }
 
+/// The table of a store that is new, on a server.
+async fn shared_store(server: &str) -> String {
+    let name = format!("bench{}", fastrand::u32(..));
+    let mut connection = sqlx::PgConnection::connect(server).await.expect("the server");
+    let statement = sqlx::AssertSqlSafe(format!("CREATE SCHEMA s{name}"));
+    sqlx::raw_sql(statement).execute(&mut connection).await.expect("a schema");
+    connection.close().await.expect("closed");
+    let joint = if server.contains('?') { '&' } else { '?' };
+    format!("[store]\nurl = \"{server}{joint}options=-csearch_path%3Ds{name}\"\nkeys_file = \"keys\"\n")
+}
+
+/// Seconds of a core that processes of a name have used so far, those that have ended in this one's care included.
+fn cpu_seconds(name: &str) -> f64 {
+    let processes = std::fs::read_dir("/proc").expect("the processes").flatten();
+    let ticks = processes.filter_map(|process| {
+        let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
+        let (head, tail) = stat.rsplit_once(')')?;
+        let fields: Vec<f64> = tail.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+        // utime and stime, proc_pid_stat(5), 14 and 15: the third field is the first after the name.
+        head.ends_with(&format!("({name}")).then(|| fields[10] + fields[11])
+    });
+    ticks.sum::<f64>() / 100.0
+}
+
+/// Runs so many workers on one store of a server; returns the filings read in a second, and how many cores the server and the
+/// EDGAR of this bench kept busy.
+async fn shared_rate(server: &str, n_workers: usize, n_filings: usize) -> (f64, f64, f64) {
+    let edgar = Past::new(n_filings).publish().await;
+    let asked = Asked::default();
+    let url = place_away(edgar.url(), Duration::ZERO, asked.clone()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let desk = desk::Desk { pace: 100_000, issuers: vec!["*".to_owned()], ..desk::Desk::new(url, 0) };
+    let own = shared_store(server).await;
+    let configuration = desk.configuration().replace("[store]\nurl = \"sqlite://state.db\"\n", &own);
+    std::fs::write(folder.path().join("config.toml"), configuration).expect("a configuration");
+    let (from, to) = (FIRST_DAY.to_string(), (FIRST_DAY + Days::new(N_DAYS)).to_string());
+    let (of_server, of_edgar) = (cpu_seconds("postgres"), cpu_seconds("backfill"));
+    let workers: Vec<_> = (0..n_workers)
+        .map(|_| {
+            let mut program = Command::new(PROGRAM);
+            program.args(["--config", "config.toml", "backfill", "--from", &from, "--to", &to]);
+            program.current_dir(folder.path()).stdin(Stdio::null());
+            tokio::task::spawn_blocking(move || program.output().expect("the program"))
+        })
+        .collect();
+    let mut n_read = 0;
+    for worker in workers {
+        let out = worker.await.expect("a thread");
+        let words = String::from_utf8_lossy(&out.stdout).into_owned();
+        let count =
+            words.split("; ").nth(1).and_then(|part| part.split(' ').next()).and_then(|n| n.parse::<usize>().ok());
+        n_read += count.unwrap_or_else(|| panic!("{words}{}", String::from_utf8_lossy(&out.stderr)));
+    }
+    assert_eq!(n_read, n_filings, "each once");
+    let mut asked = std::mem::take(&mut *asked.lock().expect("nobody panics with it"));
+    asked.sort_unstable();
+    let seconds = (asked[asked.len() - 1] - asked[0]).as_secs_f64();
+    let (of_server, of_edgar) = (cpu_seconds("postgres") - of_server, cpu_seconds("backfill") - of_edgar);
+    ((asked.len() - 1) as f64 / seconds, of_server / seconds, of_edgar / seconds)
+}
+
 /// Runs `backfill` over so many filings; returns the documents asked for in a second.
 async fn rate(n_filings: usize, pace: u32, latency: Duration, leave_out: Duration) -> f64 {
     let edgar = Past::new(n_filings).publish().await;
@@ -167,4 +232,15 @@ async fn main() {
     }
     let rate = rate(10_000, 100_000, Duration::ZERO, Duration::ZERO).await;
     println!("budget lifted, answered at once: {rate:.0} filings a second");
+    let Ok(server) = std::env::var("EDGAR_WATCH_TEST_STORE") else {
+        println!("skipped: EDGAR_WATCH_TEST_STORE names no PostgreSQL server for several workers");
+        return;
+    };
+    for n_workers in [1, 2, 4] {
+        let (rate, of_server, of_edgar) = shared_rate(&server, n_workers, 10_000).await;
+        println!(
+            "{n_workers} workers on one server: {rate:.0} filings a second; the server took {of_server:.2} cores, this EDGAR \
+             {of_edgar:.2}"
+        );
+    }
 }

@@ -24,7 +24,9 @@ use sqlx::Connection;
 use support::filings::{TestFiling, archive};
 use support::smtp::{Act, FakeSmtp};
 use support::{accession, store};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -229,6 +231,43 @@ impl Drop for Network {
     }
 }
 
+/// A long way to the server: what passes is held back for a while, each way. (The kernels of small machines have no netem.)
+struct LongWay {
+    port: u16,
+    delay: watch::Sender<Duration>,
+}
+
+impl LongWay {
+    async fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind((server.ip(), 0)).await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let (delay, delayed) = watch::channel(Duration::ZERO);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let Ok(far) = TcpStream::connect(server).await else { continue };
+                let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+                tokio::spawn(carry(near_in, far_out, delayed.clone()));
+                tokio::spawn(carry(far_in, near_out, delayed.clone()));
+            }
+        });
+        Self { port, delay }
+    }
+}
+
+/// Until either side closes.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: watch::Receiver<Duration>) {
+    let mut piece = [0; 16 * 1024];
+    while let Ok(n) = from.read(&mut piece).await
+        && n > 0
+    {
+        let held_back = *delay.borrow();
+        tokio::time::sleep(held_back).await;
+        if to.write_all(&piece[..n]).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// A daemon on a host of its own.
 struct Host {
     n: usize,
@@ -272,6 +311,8 @@ struct World {
     network: Option<Network>,
     edgar: LoopbackEdgar,
     relay: FakeSmtp,
+    /// Host 2's way to the server.
+    long_way: LongWay,
     /// Who has asked for the feed, and when.
     polls: watch::Receiver<Vec<(usize, Instant)>>,
     store: String,
@@ -300,12 +341,14 @@ impl World {
         });
         let relay = FakeSmtp::scripted_on(address, |_, _| Act::Go).await;
         let store = store::new_schema(&server.url());
+        let long_way = LongWay::to(server.address).await;
         let folder = || tempfile::tempdir().expect("a folder");
         Some(Self {
             server,
             network,
             edgar,
             relay,
+            long_way,
             polls,
             store,
             keys: folder(),
@@ -318,16 +361,17 @@ impl World {
 
     fn config(&self, n: usize) -> String {
         let (edgar, address, port) = (self.edgar.url(), self.server.address.ip(), self.relay.port());
+        let (near, far) = (format!(":{}/", self.server.address.port()), format!(":{}/", self.long_way.port));
+        let store = if n == 2 { self.store.replace(&near, &far) } else { self.store.clone() };
         let readers: String =
             (0..N_READERS).map(|n| format!("[[subscription]]\nemail = \"reader{n}@example.com\"\n")).collect();
         format!(
             "[edgar]\nuser_agent = \"Host {n} ops@example.com\"\nwww_url = \"{edgar}\"\ndata_url = \"{edgar}\"\n\
              max_requests_per_second = 1000\n[watch]\nissuers = [\"*\"]\n\
              [poll]\ninterval = \"{interval}s\"\noff_hours_interval = \"{interval}s\"\n\
-             [store]\nurl = \"{}\"\nkeys_file = \"{}/keys\"\nmax_connections = 8\n\
+             [store]\nurl = \"{store}\"\nkeys_file = \"{}/keys\"\nmax_connections = 8\n\
              [mail]\nfrom = \"EDGAR Watch <edgar-watch@example.com>\"\nowner = \"ops@example.com\"\n\
              [mail.smtp]\nhost = \"{address}\"\nport = {port}\n{readers}",
-            self.store,
             self.keys.path().display(),
             interval = INTERVAL.as_secs(),
         )
@@ -610,6 +654,10 @@ async fn whatever_happens_to_a_host_or_the_server_nothing_is_lost() {
             let took = began.elapsed();
             assert!(took <= INTERVAL * 2, "{took:?}");
             world.until_told(&hosts).await;
+            if n_rounds() > 1 {
+                // Until what was under way has been given up, and another try as well.
+                hosts[leader].has_said("become the one that polls: ").await;
+            }
             network.mend(leader).await;
             world.network = Some(network);
             world.note(
@@ -618,6 +666,14 @@ async fn whatever_happens_to_a_host_or_the_server_nothing_is_lost() {
                 true,
             );
         }
+
+        // Far from the server, whether it polls or follows.
+        let began = Instant::now();
+        world.long_way.delay.send_replace(Duration::from_millis(150));
+        world.publish(3);
+        world.until_told(&hosts).await;
+        world.long_way.delay.send_replace(Duration::ZERO);
+        world.note("held back every word of one host for 150 ms", began, false);
 
         // What happens to the server is no host's death: whoever has sent a mail is there to note it.
         world.publish(3);

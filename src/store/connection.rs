@@ -5,13 +5,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::postgres::is_read_only;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, stream};
 use sqlx::any::{AnyConnectOptions, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool, Connection, Describe, Either, Error, Execute, Executor, SqlStr};
+
+use super::postgres::{CONNECT_LIMIT, is_read_only};
 
 type Outcome = Result<Either<AnyQueryResult, AnyRow>, Error>;
 
@@ -40,7 +41,8 @@ pub(super) struct Work {
     is_over: bool,
 }
 
-fn no_answer(limit: Duration) -> Error {
+/// An error that says how long nobody answered.
+pub(super) fn no_answer(limit: Duration) -> Error {
     Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs())))
 }
 
@@ -73,7 +75,10 @@ impl Pool {
 
     /// A pool says that its patience is at an end, and not what kept it from connecting.
     async fn why_none(&self) -> Error {
-        let Some(limit) = self.limit else { return Error::PoolTimedOut };
+        if self.limit.is_none() {
+            return Error::PoolTimedOut;
+        }
+        let limit = CONNECT_LIMIT;
         match tokio::time::timeout(limit, AnyConnection::connect_with(&self.options)).await {
             Ok(Ok(connection)) => {
                 // It was only asked for to hear the reason.

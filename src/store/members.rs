@@ -15,7 +15,7 @@ use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
-use super::connection::{StoreConnection, Work};
+use super::connection::{StoreConnection, Work, no_answer};
 use super::postgres::NOW;
 use super::{Store, from_micros, to_micros};
 
@@ -171,7 +171,7 @@ impl Store {
             .fetch_one(&self.life);
         let row = tokio::time::timeout(new.lease, row).await;
         let (server_now,): (i64,) = row
-            .map_err(|_| self.failed(&sqlx::Error::PoolTimedOut, "say that this process lives"))?
+            .map_err(|_| self.failed(&no_answer(new.lease), "say that this process lives"))?
             .map_err(|error| self.failed(&error, "say that this process lives"))?;
         member.hear(said, server_now);
         Ok(())

@@ -9,7 +9,7 @@ use sqlx::postgres::PgListener;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Error};
 use url::Url;
 
-use super::connection::{Pool, StoreConnection};
+use super::connection::{Pool, StoreConnection, no_answer};
 use super::{EARLIER_VERSION, MIGRATE, OpenError, Opening, Store, StorePlace, explain, explain_migration, schema_of};
 use crate::fail_points::{self, Moment};
 
@@ -32,7 +32,7 @@ pub(super) const NOW: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 10000
 const OLDEST_VERSION: i64 = 140_000;
 
 /// How long opening a connection may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a statement may take. The server is told less: it has the first word, and says why.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
 /// What every session is told. A process that is frozen within a transaction must not keep its locks; one that waits
@@ -145,7 +145,7 @@ fn with_defaults(mut url: Url) -> Url {
 
 fn sqlstate(error: &Error) -> Option<String> {
     match error {
-        Error::Database(error) => error.code().map(|code| code.into_owned()),
+        Error::Database(error) => error.code().map(std::borrow::Cow::into_owned),
         _ => None,
     }
 }
@@ -231,7 +231,7 @@ impl Store {
             inner.listen(&format!("edgar-watch {schema}")).await?;
             Ok::<_, Error>(inner)
         });
-        let inner = connected.await.map_err(|_| self.failed(&Error::PoolTimedOut, "listen"))?;
+        let inner = connected.await.map_err(|_| self.failed(&no_answer(CONNECT_LIMIT), "listen"))?;
         Ok(Some(Listener { inner: inner.map_err(|error| self.failed(&error, "listen"))? }))
     }
 
