@@ -149,32 +149,28 @@ async fn shared_store(server: &str) -> String {
     format!("[store]\nurl = \"{server}{joint}options=-csearch_path%3Ds{name}\"\nkeys_file = \"keys\"\n")
 }
 
-/// Seconds of a core that processes of a name have used so far, those that have ended in this one's care included.
-fn cpu_seconds(name: &str) -> f64 {
-    let processes = std::fs::read_dir("/proc").expect("the processes").flatten();
-    let ticks = processes.filter_map(|process| {
-        let stat = std::fs::read_to_string(process.path().join("stat")).ok()?;
-        let (head, tail) = stat.rsplit_once(')')?;
-        let fields: Vec<f64> = tail.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
-        // utime and stime, proc_pid_stat(5), 14 and 15: the third field is the first after the name.
-        head.ends_with(&format!("({name}")).then(|| fields[10] + fields[11])
-    });
-    ticks.sum::<f64>() / 100.0
+/// Seconds of a core that this machine has worked and has had, so far (proc_stat(5)).
+fn cores() -> (f64, f64) {
+    let stat = std::fs::read_to_string("/proc/stat").expect("the kernel's counts");
+    let line = stat.lines().next().unwrap_or_default();
+    let ticks: Vec<f64> = line.split_whitespace().skip(1).take(8).filter_map(|field| field.parse().ok()).collect();
+    // The fourth and fifth are times of rest.
+    (ticks.iter().sum::<f64>() - ticks[3] - ticks[4], ticks.iter().sum())
 }
 
-/// Runs so many workers on one store of a server; returns the filings read in a second, and how many cores the server and the
-/// EDGAR of this bench kept busy.
-async fn shared_rate(server: &str, n_workers: usize, n_filings: usize) -> (f64, f64, f64) {
+/// Runs so many workers on one store of a server; returns the filings read in a second, and how busy the cores of this machine
+/// were: with the workers, the server, and the EDGAR of this bench.
+async fn shared_rate(server: &str, n_workers: usize, n_filings: usize, latency: Duration) -> (f64, f64) {
     let edgar = Past::new(n_filings).publish().await;
     let asked = Asked::default();
-    let url = place_away(edgar.url(), Duration::ZERO, asked.clone()).await;
+    let url = place_away(edgar.url(), latency, asked.clone()).await;
     let folder = tempfile::tempdir().expect("a folder");
     let desk = desk::Desk { pace: 100_000, issuers: vec!["*".to_owned()], ..desk::Desk::new(url, 0) };
     let own = shared_store(server).await;
     let configuration = desk.configuration().replace("[store]\nurl = \"sqlite://state.db\"\n", &own);
     std::fs::write(folder.path().join("config.toml"), configuration).expect("a configuration");
     let (from, to) = (FIRST_DAY.to_string(), (FIRST_DAY + Days::new(N_DAYS)).to_string());
-    let (of_server, of_edgar) = (cpu_seconds("postgres"), cpu_seconds("backfill"));
+    let (worked, had) = cores();
     let workers: Vec<_> = (0..n_workers)
         .map(|_| {
             let mut program = Command::new(PROGRAM);
@@ -195,8 +191,8 @@ async fn shared_rate(server: &str, n_workers: usize, n_filings: usize) -> (f64, 
     let mut asked = std::mem::take(&mut *asked.lock().expect("nobody panics with it"));
     asked.sort_unstable();
     let seconds = (asked[asked.len() - 1] - asked[0]).as_secs_f64();
-    let (of_server, of_edgar) = (cpu_seconds("postgres") - of_server, cpu_seconds("backfill") - of_edgar);
-    ((asked.len() - 1) as f64 / seconds, of_server / seconds, of_edgar / seconds)
+    let (worked, had) = (cores().0 - worked, cores().1 - had);
+    ((asked.len() - 1) as f64 / seconds, worked / had)
 }
 
 /// Runs `backfill` over so many filings; returns the documents asked for in a second.
@@ -236,11 +232,13 @@ async fn main() {
         println!("skipped: EDGAR_WATCH_TEST_STORE names no PostgreSQL server for several workers");
         return;
     };
-    for n_workers in [1, 2, 4] {
-        let (rate, of_server, of_edgar) = shared_rate(&server, n_workers, 10_000).await;
-        println!(
-            "{n_workers} workers on one server: {rate:.0} filings a second; the server took {of_server:.2} cores, this EDGAR \
-             {of_edgar:.2}"
-        );
+    for (latency, n_filings) in [(80, 2_000), (0, 10_000)] {
+        for n_workers in [1, 2, 4] {
+            let (rate, busy) = shared_rate(&server, n_workers, n_filings, Duration::from_millis(latency)).await;
+            let busy = busy * 100.0;
+            println!(
+                "{n_workers} workers on one server, EDGAR {latency} ms away: {rate:.0} filings a second, cores {busy:.0} % busy"
+            );
+        }
     }
 }

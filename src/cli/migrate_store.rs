@@ -31,7 +31,7 @@ pub(super) async fn run(common: &Common, args: &MigrateStoreArgs) -> Result<(), 
         Err(_) => None,
     };
     let (from, to) = (place(&args.from, settings.as_ref())?, place(&args.to, settings.as_ref())?);
-    if from == to {
+    if from.is_same(&to) {
         return Err(Failure::usage("--from and --to name the same store"));
     }
     for place in [&from, &to] {
@@ -76,5 +76,5 @@ fn place(url: &str, settings: Option<&Settings>) -> Result<StorePlace, Failure> 
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
     let named = config::store_place(url, Path::new(&folder)).map_err(Failure::usage)?;
     let configured = settings.map(|settings| &settings.store);
-    Ok(configured.filter(|configured| configured.to_string() == named.to_string()).cloned().unwrap_or(named))
+    Ok(configured.filter(|configured| configured.is_same(&named)).cloned().unwrap_or(named))
 }

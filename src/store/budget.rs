@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Store, from_micros, to_micros};
+use super::{Store, from_micros, shown, to_micros};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::pace::{BudgetFuture, Grant, Pace, Priority, RequestBudget};
 use crate::fail_points::{self, Moment};
@@ -105,7 +105,7 @@ impl RequestBudget for Store {
                  WHERE id = 1",
             )
             .bind(to_micros(until))
-            .bind(reason.to_owned())
+            .bind(shown(reason))
             .bind(to_micros(now + LONGEST_BLOCK));
             self.write(statement, "remember a block").await?;
             Ok(())

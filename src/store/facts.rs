@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
-use super::{Store, from_micros, placeholders, to_micros};
+use super::{Store, from_micros, placeholders, shown, to_micros};
 
 impl Store {
     /// A remembered value and when it was written.
@@ -31,7 +31,7 @@ impl Store {
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, at = excluded.at",
         )
         .bind(key.to_owned())
-        .bind(value.to_owned())
+        .bind(shown(value))
         .bind(to_micros(now));
         self.write(statement, "write fact").await?;
         Ok(())
@@ -90,7 +90,7 @@ impl Store {
             let query = sqlx::query(AssertSqlSafe(statement)).bind(to_micros(now));
             remember
                 .iter()
-                .fold(query, |query, (key, value)| query.bind((*key).to_owned()).bind((*value).to_owned()))
+                .fold(query, |query, (key, value)| query.bind((*key).to_owned()).bind(shown(value)))
                 .execute(&mut *transaction)
                 .await
                 .map_err(|error| self.failed(&error, "write facts"))?;

@@ -15,7 +15,7 @@ use super::letters::Linked;
 use super::outbox::{AlertRow, Consequences, NewNotice, OnceMail};
 use super::{
     FeedQueryState, MOST_ROWS, News, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders,
-    rows_of_placeholders, to_micros,
+    rows_of_placeholders, shown, to_micros,
 };
 use crate::classify::{EventStatus, ListingEvent};
 use crate::edgar::feed::Filer;
@@ -424,7 +424,7 @@ impl Store {
             );
             let query = sqlx::query(AssertSqlSafe(statement)).persistent(false);
             let query = some.iter().fold(query, |query, (accession, filer)| {
-                query.bind(accession.as_i64()).bind(filer.cik.as_i64()).bind(filer.name.clone())
+                query.bind(accession.as_i64()).bind(filer.cik.as_i64()).bind(shown(&filer.name))
             });
             let done = query.execute(&mut *connection).await.map_err(|error| self.failed(&error, "record filers"))?;
             filer_added |= done.rows_affected() > 0;
@@ -813,7 +813,7 @@ impl Store {
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
-        .bind(reason.to_owned())
+        .bind(shown(reason))
         .bind(to_micros(next_try_at))
         .bind(refused_since.map(to_micros));
         self.write(statement, "postpone a filing").await?;
@@ -837,7 +837,7 @@ impl Store {
              WHERE accession = $1 AND state IN ('found', 'backfill')",
         )
         .bind(accession.as_i64())
-        .bind(reason.to_owned())
+        .bind(shown(reason))
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "park a filing"))?;
@@ -943,8 +943,8 @@ impl Store {
         )
         .bind(accession.as_i64())
         .bind(i64::from(document.sequence))
-        .bind(document.document_type.clone())
-        .bind(document.filename.clone())
+        .bind(shown(&document.document_type))
+        .bind(document.filename.as_deref().map(shown))
         .bind(document.sha256.clone())
         .bind(i64::try_from(document.size_bytes).unwrap_or(i64::MAX))
         .bind(i64::try_from(document.held_bytes).unwrap_or(i64::MAX))

@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use super::connection::StoreConnection;
 use super::filings::NewFiling;
 use super::postgres::NOW;
-use super::{MOST_ROWS, News, Store, from_micros, placeholders, to_micros};
+use super::{MOST_ROWS, News, Store, from_micros, placeholders, shown, to_micros};
 use crate::edgar::ids::AccessionNumber;
 
 /// Where a day stands.
@@ -253,7 +253,7 @@ impl Store {
         )
         .bind(index.day.to_string())
         .bind(index.next_check_at.map(to_micros))
-        .bind(index.size.to_owned())
+        .bind(shown(index.size))
         .bind(index.written_at.map(to_micros))
         .bind(to_micros(index.read_at))
         .bind(i64::from(counts.n_listed))

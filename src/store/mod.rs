@@ -316,6 +316,11 @@ fn from_micros(micros: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_micros(micros).unwrap_or_default()
 }
 
+/// Somebody else's words as a text can hold them: PostgreSQL's holds no NUL.
+fn shown(words: &str) -> String {
+    words.replace('\0', "\u{fffd}")
+}
+
 /// Rows in one statement, where there are many. A statement for as many rows as there happen to be is
 /// not kept prepared, unless they are always few.
 const MOST_ROWS: usize = 200;

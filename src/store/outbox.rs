@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 use super::connection::StoreConnection;
 use super::{
     MOST_ROWS, News, Store, cases_of_placeholders, first_placeholders, from_micros, placeholders, rows_of_placeholders,
-    to_micros,
+    shown, to_micros,
 };
 use crate::edgar::ids::AccessionNumber;
 use crate::webhook::WEBHOOK;
@@ -529,7 +529,7 @@ impl Store {
             query = query
                 .bind(new.message_id.to_owned())
                 .bind(new.recipient.to_owned())
-                .bind(new.subject.to_owned())
+                .bind(shown(new.subject))
                 .bind(due_at)
                 .bind(due_at)
                 .bind(new.bytes.map(<[u8]>::to_vec))
@@ -575,7 +575,7 @@ impl Store {
         let OnceMail { fact, message_id, recipient, subject, bytes } = mail;
         let done = sqlx::query("INSERT INTO facts (key, value, at) VALUES ($1, $2, $3) ON CONFLICT (key) DO NOTHING")
             .bind(fact.clone())
-            .bind(subject.clone())
+            .bind(shown(subject))
             .bind(to_micros(now))
             .execute(&mut *connection)
             .await
@@ -825,7 +825,7 @@ impl Store {
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
-        .bind(reply.to_owned())
+        .bind(shown(reply))
         .bind(to_micros(next_try_at));
         self.write(statement, "postpone a message").await?;
         Ok(())
@@ -849,7 +849,7 @@ impl Store {
              WHERE id = $1 AND state = 'waiting'",
         )
         .bind(id)
-        .bind(reason.to_owned())
+        .bind(shown(reason))
         .bind(to_micros(now))
         .execute(&mut *transaction)
         .await

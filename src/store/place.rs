@@ -34,6 +34,17 @@ impl StorePlace {
         Self { url, password_file, max_connections, keys_file }
     }
 
+    /// Whether both are the same, whatever is said of how to get in.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let bare = |place: &Self| {
+            let mut url = place.url.clone();
+            // One without a host has none.
+            let _ = url.set_password(None);
+            url
+        };
+        bare(self) == bare(other)
+    }
+
     /// The database file, where it is one.
     pub fn path(&self) -> Option<PathBuf> {
         (!self.is_server()).then(|| {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 
 use super::connection::StoreConnection;
-use super::{Store, cases_of_placeholders, first_placeholders, to_micros};
+use super::{Store, cases_of_placeholders, first_placeholders, shown, to_micros};
 
 /// A mail that was taken.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Store {
                 first_placeholders(mails.len(), 3)
             );
             let statement = mails.iter().fold(sqlx::query(sqlx::AssertSqlSafe(statement)), |statement, mail| {
-                statement.bind(mail.message).bind(mail.reply.clone()).bind(to_micros(mail.at))
+                statement.bind(mail.message).bind(shown(&mail.reply)).bind(to_micros(mail.at))
             });
             let written = self.write_on(writer, statement, "record mails that were taken").await;
             for recorded in mails.iter_mut().filter_map(|mail| mail.recorded.take()) {

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::connection::{StoreConnection, Work};
 use super::outbox::OnceMail;
-use super::{Store, from_micros, to_micros};
+use super::{Store, from_micros, shown, to_micros};
 use crate::subscription::{Origin, WrittenSubscription};
 
 const CONFIRM: &str =
@@ -516,7 +516,7 @@ impl Store {
         .bind(address.to_owned())
         .bind(silence.as_str().to_owned())
         .bind(to_micros(now))
-        .bind(why.to_owned())
+        .bind(shown(why))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "silence an address"))?;
@@ -578,7 +578,7 @@ impl Store {
         .bind(number)
         .bind(to_micros(now))
         .bind(i64::from(is_hard))
-        .bind(words.to_owned())
+        .bind(shown(words))
         .execute(&mut *connection)
         .await
         .map_err(|error| self.failed(&error, "note a bounce"))?;

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::connection::{StoreConnection, Work};
-use super::{MOST_ROWS, Store, postgres, rows_of_placeholders, sqlite};
+use super::{MOST_ROWS, Store, postgres, rows_of_placeholders, shown, sqlite};
 
 /// The fact in a store that rows are being copied into, and from where: until the last is there it is no store.
 pub(super) const UNFINISHED: &str = "migrate_store";
@@ -407,8 +407,7 @@ fn values(row: &AnyRow, columns: &[(&'static str, Kind)]) -> Result<Vec<Value>, 
     let value = |(place, (_, kind)): (usize, &(&'static str, Kind))| {
         Ok(match kind {
             Integer => row.try_get::<Option<i64>, _>(place)?.map(Value::Integer),
-            // PostgreSQL takes no NUL in a text.
-            Text => row.try_get::<Option<String>, _>(place)?.map(|text| Value::Text(text.replace('\0', "\u{fffd}"))),
+            Text => row.try_get::<Option<String>, _>(place)?.map(|text| Value::Text(shown(&text))),
             Bytes => row.try_get::<Option<Vec<u8>>, _>(place)?.map(Value::Bytes),
         }
         .unwrap_or(Value::Null))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::connection::StoreConnection;
-use super::{Store, to_micros};
+use super::{Store, shown, to_micros};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::feed::Filer;
 use crate::edgar::ids::Cik;
@@ -250,9 +250,9 @@ impl Store {
         )
         .bind(pinned.ticker.clone())
         .bind(pinned.cik.as_i64())
-        .bind(pinned.name.clone())
+        .bind(shown(&pinned.name))
         .bind(to_micros(now))
-        .bind(pinned.warning.clone())
+        .bind(pinned.warning.as_deref().map(shown))
         .execute(&mut *transaction)
         .await
         .map_err(|error| self.failed(&error, "pin a ticker"))?;
