@@ -22,7 +22,7 @@ use mail_parser::MessageParser;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Connection;
 use support::filings::{TestFiling, archive};
-use support::smtp::{Act, FakeSmtp};
+use support::smtp::{Act, Authority, FakeSmtp};
 use support::{accession, store};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -745,4 +745,69 @@ impl World {
         let next = self.polls.wait_for(|polls| polls.len() > n_before);
         let _ = tokio::time::timeout(INTERVAL * 2, next).await;
     }
+}
+
+/// The program on a store that is reached by these keys of `[store]`: how `once` ends, and what it says.
+async fn once_on(folder: &Path, edgar: &LoopbackEdgar, store: &str) -> (Option<i32>, String) {
+    let url = edgar.url();
+    let config = format!(
+        "[edgar]\nuser_agent = \"Test Desk ops@example.com\"\nwww_url = \"{url}\"\ndata_url = \"{url}\"\n[watch]\nissuers = [\"*\"]\n\
+         [store]\n{store}\nkeys_file = \"keys\"\n\
+         [mail]\nfrom = \"ew@example.com\"\nowner = \"ops@example.com\"\ntransport = \"folder\"\n"
+    );
+    std::fs::write(folder.join("config.toml"), config).expect("a file");
+    let output = Command::new(env!("CARGO_BIN_EXE_edgar-watch"))
+        .args(["once", "--config", "config.toml"])
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .output()
+        .await
+        .expect("the binary runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_speaks_tls_to_a_server_whose_name_it_has_verified() {
+    let Some(server) = Server::start(IpAddr::from([127, 0, 0, 1])).await else { return };
+    let data = PathBuf::from(server.data());
+    let authority = Authority::new();
+    let (certificate, key) = authority.certify("localhost");
+    for (name, pem) in [("server.crt", certificate.pem()), ("server.key", key.serialize_pem())] {
+        let file = data.join(name);
+        std::fs::write(&file, pem).expect("a file");
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("rights");
+        if is_root() {
+            run("chown", &["postgres", file.to_str().expect("UTF-8")]).await;
+        }
+    }
+    server.ask("CREATE USER ew PASSWORD 'a secret'").await;
+    server.ask("CREATE DATABASE desk OWNER ew").await;
+    let hba = "hostssl desk ew 127.0.0.1/32 scram-sha-256\nhost postgres postgres 127.0.0.1/32 trust\n";
+    std::fs::write(data.join("pg_hba.conf"), hba).expect("a file");
+    server.ask("ALTER SYSTEM SET ssl = on").await;
+    server.control(&["-m", "fast", "restart"]).await;
+
+    let edgar = LoopbackEdgar::start(archive(&[])).await.expect("a port");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (ca, secret) = (folder.path().join("ca.pem"), folder.path().join("secret"));
+    std::fs::write(&ca, authority.pem()).expect("a file");
+    std::fs::write(&secret, "a secret\n").expect("a file");
+    let port = server.address.port();
+    let keys = |host: &str, query: &str| {
+        format!("url = \"postgres://ew@{host}:{port}/desk{query}\"\npassword_file = \"secret\"")
+    };
+    let by_name = format!("?sslmode=verify-full&sslrootcert={}", ca.display());
+    let (code, said) = once_on(folder.path(), &edgar, &keys("localhost", &by_name)).await;
+    assert_eq!((code, said.as_str()), (Some(0), ""));
+    // Another name than the certificate's, an authority that nobody knows, no encryption, another password.
+    let (code, said) = once_on(folder.path(), &edgar, &keys("127.0.0.1", &by_name)).await;
+    assert_eq!(code, Some(75), "{said}");
+    let (code, said) = once_on(folder.path(), &edgar, &keys("localhost", "?sslmode=verify-full")).await;
+    assert_eq!(code, Some(75), "{said}");
+    let (code, said) = once_on(folder.path(), &edgar, &keys("localhost", "?sslmode=disable")).await;
+    assert_eq!(code, Some(78), "{said}");
+    std::fs::write(&secret, "another\n").expect("a file");
+    let (code, said) = once_on(folder.path(), &edgar, &keys("localhost", &by_name)).await;
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.ends_with(": check the user, and store.password_file\n") && !said.contains("another"), "{said}");
 }

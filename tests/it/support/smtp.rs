@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use rcgen::{CertificateParams, CertifiedIssuer, Issuer, KeyPair};
+use rcgen::{Certificate, CertificateParams, CertifiedIssuer, Issuer, KeyPair};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -177,11 +177,16 @@ impl Authority {
         self.0.pem()
     }
 
-    fn acceptor(&self, host: &str) -> TlsAcceptor {
+    /// A certificate for a host name, and its key.
+    pub fn certify(&self, host: &str) -> (Certificate, KeyPair) {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new([host.to_owned()]).expect("parameters");
         let issuer: &Issuer<'_, KeyPair> = &self.0;
-        let certificate = params.signed_by(&key, issuer).expect("a certificate");
+        (params.signed_by(&key, issuer).expect("a certificate"), key)
+    }
+
+    fn acceptor(&self, host: &str) -> TlsAcceptor {
+        let (certificate, key) = self.certify(host);
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
