@@ -140,7 +140,7 @@ async fn a_reply_lost_after_the_final_dot_is_repeated_with_the_same_bytes() {
     assert_eq!(desk.watcher.deliver(None).await.expect("a delivery").n_sent, 1);
     let seen = relay.seen();
     assert_eq!(seen.len(), 2);
-    assert!(seen[0] == seen[1], "the same bytes, so the same Message-ID");
+    assert!(seen[0].bytes == seen[1].bytes, "the same bytes, so the same Message-ID");
 }
 
 #[tokio::test]

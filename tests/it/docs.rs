@@ -69,6 +69,8 @@ fn make_files(folder: &Path, value: &toml::Value) {
         toml::Value::Table(table) => {
             for (key, value) in table {
                 match value {
+                    // The program makes this one itself.
+                    toml::Value::String(_) if key == "keys_file" => {}
                     toml::Value::String(name) if key.ends_with("_file") => {
                         let text = match key.as_str() {
                             "key_file" => KeyPair::generate_for(&PKCS_ED25519).expect("a key").serialize_pem(),

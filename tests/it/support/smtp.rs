@@ -49,7 +49,7 @@ type Mails = Arc<watch::Sender<Vec<Taken>>>;
 type Script = Arc<dyn Fn(Step, &str) -> Act + Send + Sync>;
 
 /// A mail that the relay took.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Taken {
     pub from: String,
     pub to: String,
