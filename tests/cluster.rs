@@ -185,7 +185,7 @@ impl Network {
                 format!("ip link add {outer} type veth peer name {inner}"),
                 format!("ip link set {inner} netns {space}"),
                 format!("ip link set {outer} master {bridge} up"),
-                format!("ip -n {space} addr add 10.213.77.{}/24 dev {inner}", n + 11),
+                format!("ip -n {space} addr add {}/24 dev {inner}", self.address_of(n + 10)),
                 format!("ip -n {space} link set {inner} up"),
                 format!("ip -n {space} link set lo up"),
             ]);
@@ -201,7 +201,13 @@ impl Network {
 
     /// Of the machine that all hosts reach.
     fn address(&self) -> IpAddr {
-        IpAddr::from([10, 213, 77, 1])
+        self.address_of(0)
+    }
+
+    /// In a network that differs from one run to the next: one that was killed leaves its own behind.
+    fn address_of(&self, n: usize) -> IpAddr {
+        let net = u8::try_from(std::process::id() % 250).unwrap_or_default();
+        IpAddr::from([10, 213, net, u8::try_from(n + 1).unwrap_or(u8::MAX)])
     }
 
     fn space(&self, n: usize) -> String {

@@ -54,7 +54,8 @@ pub struct Taken {
     pub from: String,
     pub to: String,
     pub bytes: Vec<u8>,
-    /// When it was there as a whole.
+    /// When it was there as a whole; tests/cluster.rs alone asks.
+    #[allow(dead_code)]
     pub at: Instant,
 }
 
