@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::AssertSqlSafe;
 
+use super::postgres::UNHURRIED;
 use super::{Store, from_micros, shown, to_micros};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::pace::{BudgetFuture, Grant, Pace, Priority, RequestBudget};
@@ -53,8 +55,10 @@ impl RequestBudget for Store {
                 Priority::Backfill => to_micros(now),
             };
             fail_points::pass(Moment::Before, RESERVE);
-            let row: Option<(i64, i64, String, String)> = sqlx::query_as(
-                "UPDATE request_budget SET
+            // A server that crashes may forget the last few: it takes longer to come back than they last.
+            let (unhurried, from_unhurried) = if self.place.is_server() { UNHURRIED } else { ("", "") };
+            let statement = format!(
+                "{unhurried}UPDATE request_budget SET
                     next_free_at = CASE
                         WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN next_free_at
                         WHEN next_free_at < $1 OR next_free_at > $3 THEN $1 + $4
@@ -66,20 +70,21 @@ impl RequestBudget for Store {
                     day = CASE
                         WHEN (blocked_until > $1 AND blocked_until < $6) OR refused_user_agent = $2 THEN day
                         ELSE $5 END
-                 WHERE id = 1 AND (next_free_at <= $7 OR next_free_at > $3 OR refused_user_agent = $2
+                 {from_unhurried}WHERE id = 1 AND (next_free_at <= $7 OR next_free_at > $3 OR refused_user_agent = $2
                      OR (blocked_until > $1 AND blocked_until < $6))
-                 RETURNING next_free_at, blocked_until, block_reason, refused_user_agent",
-            )
-            .bind(to_micros(now))
-            .bind(user_agent.to_owned())
-            .bind(to_micros(now + LONGEST_QUEUE))
-            .bind(pace.interval().num_microseconds().unwrap_or(0))
-            .bind(eastern_date(now).to_string())
-            .bind(to_micros(now + LONGEST_BLOCK))
-            .bind(latest)
-            .fetch_optional(&self.writer)
-            .await
-            .map_err(|error| self.failed(&error, RESERVE))?;
+                 RETURNING next_free_at, blocked_until, block_reason, refused_user_agent"
+            );
+            let row: Option<(i64, i64, String, String)> = sqlx::query_as(AssertSqlSafe(statement))
+                .bind(to_micros(now))
+                .bind(user_agent.to_owned())
+                .bind(to_micros(now + LONGEST_QUEUE))
+                .bind(pace.interval().num_microseconds().unwrap_or(0))
+                .bind(eastern_date(now).to_string())
+                .bind(to_micros(now + LONGEST_BLOCK))
+                .bind(latest)
+                .fetch_optional(&self.writer)
+                .await
+                .map_err(|error| self.failed(&error, RESERVE))?;
             fail_points::pass(Moment::After, RESERVE);
             let Some(row) = row else { return self.wait_for_room(now).await };
             let (next_free_at, blocked_until, block_reason, refused) = row;

@@ -518,7 +518,7 @@ impl Store {
             self.is_free(),
             self.skip_locked()
         );
-        let mut transaction = self.begin_beside().await?;
+        let mut transaction = self.begin_unhurried().await?;
         let rows: Vec<QueueRow> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(to_micros(now))
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))

@@ -231,6 +231,12 @@ impl Store {
         self.writer.begin(statement).await.map_err(|error| self.failed(&error, "begin"))
     }
 
+    /// The same for what may be forgotten when the server crashes: a claim. A file is always waited for.
+    async fn begin_unhurried(&self) -> anyhow::Result<Work> {
+        let statement = if self.place.is_server() { postgres::BEGIN_UNHURRIED } else { sqlite::BEGIN };
+        self.writer.begin(statement).await.map_err(|error| self.failed(&error, "begin"))
+    }
+
     async fn commit(&self, transaction: Work, what: &'static str) -> anyhow::Result<()> {
         fail_points::pass(Moment::Before, what);
         transaction.commit().await.map_err(|error| self.failed(&error, what))?;

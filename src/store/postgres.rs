@@ -22,6 +22,13 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub(super) const BEGIN_ALONE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
     SELECT pg_advisory_xact_lock(hashtextextended('edgar-watch ' || current_schema(), 0))";
 
+/// Opens a transaction that is not waited for to be on the disk. Those after it that are bring it there as well.
+pub(super) const BEGIN_UNHURRIED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = off";
+
+/// The same for one statement: what it begins with, and what its list of tables does.
+pub(super) const UNHURRIED: (&str, &str) =
+    ("WITH unhurried AS (SELECT set_config('synchronous_commit', 'off', true)) ", "FROM unhurried ");
+
 /// Opens a transaction that reads, and sees everything as it is at its first statement. It may rest while another store is read
 /// or written.
 pub(super) const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
