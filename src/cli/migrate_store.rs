@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::Level;
 
 use super::{Common, Failure, print};
@@ -63,7 +64,17 @@ async fn copy(from: &Store, to: &Store) -> anyhow::Result<Vec<crate::store::Tran
             anyhow::bail!("{} works on {}: stop it first", member.name, store.place());
         }
     }
-    transfer(from, to, |_, _| {}).await
+    // On a terminal only. The template is a constant.
+    let style = ProgressStyle::with_template("{spinner} {msg}: {pos} rows")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style);
+    let copied = transfer(from, to, |table, n_rows| {
+        bar.set_message(table);
+        bar.set_position(n_rows);
+    });
+    let copied = copied.await;
+    bar.finish_and_clear();
+    copied
 }
 
 /// Nobody else may work on it meanwhile.

@@ -373,6 +373,48 @@ async fn a_store_goes_to_a_server_and_back_and_is_the_same() {
 }
 
 #[tokio::test]
+async fn the_command_copies_a_store_with_its_keys_and_refuses_what_is_in_use() {
+    let Some(server) = needs_server() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = StorePlace::file(&folder.path().join("state.db")).expect("a path");
+    let store = Store::open(&place).await.expect("a store");
+    store.set_fact("words", "kept", chrono::Utc::now()).await.expect("a fact");
+    let keys = store.token_keys().expect("keys").fingerprints();
+    store.close().await;
+    let url = new_schema(&server);
+    let config = DeskPlan::default().text("http://127.0.0.1:9");
+    let own = config.lines().find(|line| line.starts_with("url = ")).expect("the store's line").to_owned();
+    std::fs::write(
+        folder.path().join("desk.toml"),
+        config.replace(&own, &format!("url = \"{url}\"")).replace("state.db.keys", "there.keys"),
+    )
+    .expect("a file");
+    let migrate = async |from: &str, to: &str| {
+        let words = ["--config", "desk.toml", "migrate-store", "--from", from, "--to", to].map(str::to_owned);
+        let folder = folder.path().to_owned();
+        let run = move || edgar_watch(&folder, &words.each_ref().map(String::as_str));
+        tokio::task::spawn_blocking(run).await.expect("the binary runs")
+    };
+    let done = migrate("sqlite://state.db", &url).await;
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("facts                         1 rows"), "{}", text(&done.stdout));
+    let there = server_place(&url, folder.path());
+    let copy = Store::open(&there).await.expect("a store");
+    assert_eq!(copy.fact("words").await.expect("a fact").expect("one").0, "kept");
+    let there_keys = std::fs::read_to_string(folder.path().join("there.keys")).expect("the keys went with it");
+    assert_eq!(edgar_watch::tokens::Keys::parse(&there_keys).expect("keys").fingerprints(), keys);
+    let again = migrate("sqlite://state.db", &url).await;
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).ends_with("holds data already: name an empty one\n"), "{}", text(&again.stderr));
+    copy.join(member("somebody", LEASE)).await.expect("joined");
+    let busy = migrate(&url, "sqlite://back.db").await;
+    assert!(text(&busy.stderr).contains("somebody works on postgres://"), "{}", text(&busy.stderr));
+    copy.leave().await;
+    let back = migrate(&url, "sqlite://back.db").await;
+    assert_eq!(back.status.code(), Some(0), "{}", text(&back.stderr));
+}
+
+#[tokio::test]
 async fn a_copy_that_broke_off_goes_on_and_is_no_store_before() {
     let Some(server) = needs_server() else { return };
     let desk = Desk::open(archive(&[TestFiling::determination(1, "2026-03-19T15:00:00Z")]), NOON).await;
