@@ -8,7 +8,7 @@ use sqlx::AssertSqlSafe;
 
 use super::connection::StoreConnection;
 use super::filings::NewFiling;
-use super::postgres::NOW;
+use super::members::ALIVE;
 use super::{MOST_ROWS, News, Store, from_micros, placeholders, shown, to_micros};
 use crate::edgar::ids::AccessionNumber;
 
@@ -365,7 +365,7 @@ impl Store {
         let Some(id) = self.claimant() else { return Ok(false) };
         let statement = format!(
             "SELECT day FROM backfilled WHERE watched = $1 AND at IS NULL AND claimed_by <> {id}
-                AND claimed_by IN (SELECT id FROM members WHERE alive_until > {NOW}) LIMIT 1"
+                AND claimed_by IN (SELECT id FROM members WHERE {ALIVE}) LIMIT 1"
         );
         let found: Option<(String,)> = sqlx::query_as(AssertSqlSafe(statement))
             .bind(watched.to_owned())

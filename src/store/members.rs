@@ -81,6 +81,11 @@ const NEVER_LED: i64 = 0;
 /// It polled and no longer does: whatever is under way of that is stale.
 const LED_BEFORE: i64 = -1;
 
+/// The condition that a member has said lately that it lives. A lease that ends later than any can was given before the server's
+/// clock was set back.
+pub(super) const ALIVE: &str = "alive_until - CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+    BETWEEN 1 AND 60000000";
+
 /// The dead are remembered for a day, for whoever asks what happened.
 const DEAD_KEPT: TimeDelta = TimeDelta::days(1);
 
@@ -208,7 +213,7 @@ impl Store {
         let statement = format!(
             "UPDATE leader SET term = CASE WHEN member = $1 THEN term ELSE term + 1 END,
                     since = CASE WHEN member = $1 THEN since ELSE {NOW} END, member = $1
-             WHERE member IS NULL OR member = $1 OR member NOT IN (SELECT id FROM members WHERE alive_until > {NOW})
+             WHERE member IS NULL OR member = $1 OR member NOT IN (SELECT id FROM members WHERE {ALIVE})
              RETURNING term"
         );
         let won: Option<(i64,)> = sqlx::query_as(AssertSqlSafe(statement))
@@ -293,7 +298,7 @@ impl Store {
         let statement = format!(
             "SELECT name, role, version, config, started_at,
                     CASE WHEN EXISTS (SELECT 1 FROM leader WHERE member = members.id) THEN 1 ELSE 0 END
-             FROM members WHERE alive_until > {NOW} ORDER BY started_at, id"
+             FROM members WHERE {ALIVE} ORDER BY started_at, id"
         );
         let rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(statement))
             .fetch_all(&self.pool)
@@ -320,7 +325,7 @@ impl Store {
         self.claimant().map_or_else(String::new, |id| {
             format!(
                 " AND (claimed_by IS NULL OR claimed_by = {id}
-                       OR claimed_by NOT IN (SELECT id FROM members WHERE alive_until > {NOW}))"
+                       OR claimed_by NOT IN (SELECT id FROM members WHERE {ALIVE}))"
             )
         })
     }

@@ -18,7 +18,7 @@ use edgar_watch::store::{
 };
 
 use crate::support::filings::{TestFiling, archive};
-use crate::support::store::{needs_server, new_schema, server_place};
+use crate::support::store::{ask, needs_server, new_schema, server_place};
 use crate::support::{Desk, DeskPlan, edgar_watch, text};
 
 const NOON: &str = "2026-03-19T16:00:00Z";
@@ -89,6 +89,20 @@ async fn one_of_several_polls_and_whoever_comes_back_writes_nothing() {
     second.leave().await;
     assert!(first.lead().await.expect("the store"), "at once, where the other has left");
     first.record_pass("8-K", &FeedQueryState::default(), &[], false).await.expect("its own term");
+}
+
+#[tokio::test]
+async fn a_lease_of_before_the_servers_clock_was_set_back_keeps_nobody_from_polling() {
+    if needs_server().is_none() {
+        return;
+    }
+    let desk = Desk::open(Archive::default(), NOON).await;
+    let (first, second) = (another(&desk, "first", LEASE).await, another(&desk, "second", LEASE).await);
+    assert!(first.lead().await.expect("the store"));
+    // As if the server's clock had been an hour ahead when it said so, and it had died then.
+    let server = desk.store.split('"').nth(1).expect("the store's URL");
+    ask(server, "UPDATE members SET alive_until = alive_until + 3600000000 WHERE name = 'first'");
+    assert!(second.lead().await.expect("the store"));
 }
 
 #[tokio::test]
