@@ -44,10 +44,11 @@ const OLDEST_VERSION: i64 = 140_000;
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a statement may take. The server is told less: it has the first word, and says why.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
-/// What every session is told. A process that is frozen within a transaction must not keep its locks; one that waits
+/// What every session is told. A process that is frozen within a transaction must not keep its locks for longer than the shortest
+/// lease: another could not take over. One that waits
 /// for a lock must not wait for ever.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '25s';
-    SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = 'error'";
+    SET idle_in_transaction_session_timeout = '2s'; SET client_min_messages = 'error'";
 
 /// SQLSTATEs (PostgreSQL documentation, appendix A) that a person can do something about, or that are told apart.
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
