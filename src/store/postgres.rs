@@ -45,8 +45,7 @@ pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long a statement may take. The server is told less: it has the first word, and says why.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(35);
 /// What every session is told. A process that is frozen within a transaction must not keep its locks for longer than the shortest
-/// lease: another could not take over. One that waits
-/// for a lock must not wait for ever.
+/// lease: another could not take over. One that waits for a lock must not wait for ever.
 const SESSION: &str = "SET statement_timeout = '30s'; SET lock_timeout = '25s';
     SET idle_in_transaction_session_timeout = '2s'; SET client_min_messages = 'error'";
 
