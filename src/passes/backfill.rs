@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{Days, NaiveDate};
-use sha2::{Digest, Sha256};
 
 use super::ledger::{sort_rows, takes_whole_quarter};
-use super::{PassError, Watcher, Watchlist};
+use super::{PassError, Watcher, Watchlist, digits};
 use crate::edgar::daily_index::{IndexRow, Quarter};
 use crate::edgar::eastern::eastern_date;
 use crate::edgar::ids::AccessionNumber;
@@ -172,7 +171,7 @@ fn fingerprint(watchlist: &Watchlist, forms: &[crate::edgar::ids::FormType]) -> 
     let mut names: Vec<&str> = forms.iter().map(crate::edgar::ids::FormType::as_str).collect();
     names.sort_unstable();
     let text = format!("{names:?} {:?}", watchlist.keys);
-    Sha256::digest(text.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    digits(&text, 16)
 }
 
 /// Days of a range that can have filings: those up to today.

@@ -4,10 +4,9 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::task::JoinHandle;
 
-use super::Watcher;
+use super::{Watcher, digits};
 use crate::config::Settings;
 use crate::store::{NewMember, Store};
 
@@ -102,5 +101,5 @@ fn fingerprint(settings: &Settings) -> String {
         "{:?} {:?} {:?} {subscriptions:?} {webhooks:?}",
         settings.watch.issuers, settings.watch.forms, settings.groups
     );
-    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    digits(&text, 6)
 }

@@ -25,6 +25,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, OnceCell, watch};
 
 use crate::clock::SharedClock;
@@ -284,6 +286,11 @@ pub fn client_settings(settings: &Settings, priority: Priority) -> ClientSetting
         priority,
         limits: Limits::default(),
     }
+}
+
+/// The first bytes of a text's SHA-256 in hexadecimal digits: they tell it from others.
+fn digits(text: &str, n_bytes: usize) -> String {
+    HEXLOWER.encode(&Sha256::digest(text.as_bytes())[..n_bytes])
 }
 
 /// Resolves when `wake` is notified; never where there is none.

@@ -225,6 +225,10 @@ pub struct FilingSummary {
 type QueueRow =
     (i64, String, String, i64, i64, String, i64, Option<i64>, i64, Option<i64>, Option<i64>, Option<String>);
 
+/// A queued filing whose time has come. A next try more than ten minutes ahead was written under a clock that ran ahead: no delay is
+/// that long.
+const DUE: &str = "(next_try_at <= $1 OR next_try_at > $1 + 600000000)";
+
 /// Accessions looked up in one statement: a page of the feed.
 const LOOKUP: usize = 100;
 
@@ -493,8 +497,7 @@ impl Store {
 
     /// Takes filings that are due into this process's hands, in the order EDGAR accepted them, and counts a try of each before it
     /// is made, so that a filing which kills the process is not the first one tried again. `next_try_at` tells from the tries so
-    /// far when it is due again if nothing is heard of this one. A next try more than ten minutes ahead was written under a clock
-    /// that ran ahead: no delay is that long.
+    /// far when it is due again if nothing is heard of this one.
     ///
     /// # Errors
     /// When the store cannot be written: then nothing is to be tried.
@@ -510,7 +513,7 @@ impl Store {
             "SELECT due.accession, due.form, due.filing_date, due.accepted_at, due.seen_at, due.items,
                     due.attempts, due.refused_since, due.accepted_known, due.feed_at, filers.cik, filers.name
              FROM (SELECT * FROM filings
-                   WHERE state = '{}' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000){}
+                   WHERE state = '{}' AND {DUE}{}
                    ORDER BY accepted_at, accession LIMIT $2{}) AS due
              LEFT JOIN filers ON filers.accession = due.accession
              ORDER BY due.accepted_at, due.accession, filers.cik",
@@ -554,7 +557,7 @@ impl Store {
     pub async fn has_due_filing(&self, queue: Queue, now: DateTime<Utc>) -> anyhow::Result<bool> {
         let statement = format!(
             "SELECT accession FROM filings
-             WHERE state = '{}' AND (next_try_at <= $1 OR next_try_at > $1 + 600000000){} LIMIT 1",
+             WHERE state = '{}' AND {DUE}{} LIMIT 1",
             queue.state(),
             self.is_free()
         );
